@@ -1,0 +1,1 @@
+"""voxpipe joins Asterisk calls (AudioSocket) to realtime speech models; start reading in ``leg.py``."""
