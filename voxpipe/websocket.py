@@ -177,7 +177,7 @@ async def receive_upgrade(nursery: trio.Nursery, stream: trio.abc.Stream) -> Upg
             race.start_soon(_raise_when_ended, watched)
             request = await trio_websocket.wrap_server_stream(
                 nursery,
-                watched,  # type: ignore[arg-type]
+                watched,
                 message_queue_size=MESSAGE_QUEUE_SIZE,
                 max_message_size=MAX_MESSAGE_SIZE,
                 receive_buffer_size=None,
@@ -247,7 +247,7 @@ class _Watched(trio.abc.Stream):
         self._stream = stream
         self.ended = trio.Event()
 
-    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         try:
             data = await self._stream.receive_some(max_bytes)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
@@ -257,7 +257,7 @@ class _Watched(trio.abc.Stream):
             self.ended.set()
         return data
 
-    async def send_all(self, data: bytes | memoryview) -> None:
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         await self._stream.send_all(data)
 
     async def wait_send_all_might_not_block(self) -> None:
