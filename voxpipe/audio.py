@@ -124,3 +124,20 @@ _BY_NAME = {
     "ulaw": ULAW8,
     "alaw": ALAW8,
 }
+
+
+@attrs.frozen
+class FormatPair:
+    """The formats of one session: what the provider gets and what it sends."""
+
+    uplink: AudioFormat
+    downlink: AudioFormat
+
+    @classmethod
+    def parse(cls, name: str) -> FormatPair:
+        """Read ``pcm24`` (both directions) or ``ulaw8/pcm24`` (uplink/downlink)."""
+        uplink, slash, downlink = name.partition("/")
+        return cls(AudioFormat.parse(uplink), AudioFormat.parse(downlink if slash else uplink))
+
+    def __str__(self) -> str:
+        return self.uplink.name if self.uplink == self.downlink else f"{self.uplink}/{self.downlink}"

@@ -10,7 +10,8 @@ Both ends are here, since our provider peer needs the server's half. What is set
 from __future__ import annotations
 
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import TypeAlias, cast
 from urllib.parse import urlsplit
 
@@ -146,14 +147,10 @@ async def connect_websocket(
     where = f"{endpoint.host}:{endpoint.port}"
     try:
         stream: trio.abc.Stream = await dial(endpoint.host, endpoint.port)
-        if endpoint.tls:
-            context = ssl_context or ssl.create_default_context()
-            stream = trio.SSLStream(stream, context, server_hostname=endpoint.host, https_compatible=True)
-            await stream.do_handshake()
     except OSError as error:
         raise WebSocketRefused(f"no connection to {where}: {error}") from error
-    except trio.BrokenResourceError as error:
-        raise WebSocketRefused(f"no TLS with {where}: {error.__cause__ or error}") from error
+    if endpoint.tls:
+        stream = await _wrap_tls(stream, endpoint.host, where, ssl_context or ssl.create_default_context())
     host_header = endpoint.host if endpoint.port in (80, 443) else where
     extra = [(name.encode(), value.encode()) for name, value in headers]
     try:
@@ -167,6 +164,19 @@ async def connect_websocket(
         ) from rejected
     except* _EndedDuringHandshake as group:
         raise WebSocketRefused(f"{where} closed the connection during the WebSocket handshake") from _first(group)
+
+
+async def _wrap_tls(stream: trio.abc.Stream, host: str, where: str, context: ssl.SSLContext) -> trio.abc.Stream:
+    tls = trio.SSLStream(stream, context, server_hostname=host, https_compatible=True)
+    try:
+        await tls.do_handshake()
+    except trio.BrokenResourceError as error:
+        await trio.aclose_forcefully(stream)
+        raise WebSocketRefused(f"no TLS with {where}: {error.__cause__ or error}") from error
+    except trio.Cancelled:
+        await trio.aclose_forcefully(stream)
+        raise
+    return tls
 
 
 async def receive_upgrade(nursery: trio.Nursery, stream: trio.abc.Stream) -> Upgrade:
@@ -202,7 +212,8 @@ async def _run_client(
 ) -> None:
     # A nursery of the reader's own: a rejection is raised there, and must come out of connect_websocket.
     watched = _Watched(stream)
-    async with trio.open_nursery() as reader:
+    # Whatever ends the reader, a cancellation included, the socket is not left behind.
+    async with _closing(stream), trio.open_nursery() as reader:
         async with trio.open_nursery() as race:
             # trio-websocket waits for ever when the peer goes away during the handshake.
             race.start_soon(_raise_when_ended, watched)
@@ -218,6 +229,14 @@ async def _run_client(
             )
             race.cancel_scope.cancel()
         task_status.started(WebSocket(connection))
+
+
+@asynccontextmanager
+async def _closing(stream: trio.abc.Stream) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        await trio.aclose_forcefully(stream)
 
 
 async def _raise_when_ended(watched: _Watched) -> None:

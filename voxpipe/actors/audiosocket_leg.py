@@ -1,0 +1,86 @@
+"""A leg over AudioSocket: its socket, its decoder, and the one rule of sending to it.
+
+``Leg`` is the interface that the other actors use; Asterisk's WebSocket channel would be another implementation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+import trio
+
+from voxpipe.audio import AudioFormat
+from voxpipe.errors import RemoteProtocolError
+from voxpipe.sansio.audiosocket import HANGUP, Decoder, DecoderStatistics, encode_audio
+from voxpipe.sansio.leg import LegEvent
+import contextlib
+
+RECEIVE_BYTES = 16 * 1024
+HANGUP_TIMEOUT_S = 1.0
+
+
+class Leg(Protocol):
+    """Frames in, frames out, and an end."""
+
+    async def receive(self) -> list[LegEvent] | None:
+        """Wait for events; ``None`` at the end of the connection."""
+
+    async def write_frame(self, format_: AudioFormat, audio: bytes) -> None:
+        """Write one frame for the caller."""
+
+    async def hang_up(self) -> None:
+        """End the leg so that the dialplan goes on."""
+
+    def statistics(self) -> DecoderStatistics:
+        """Count what was received."""
+
+
+class AudioSocketLeg:
+    """The leg of one AudioSocket connection. One task receives, one task writes."""
+
+    def __init__(self, stream: trio.abc.Stream, format_: AudioFormat | None, *, write_timeout_s: float) -> None:
+        self._stream = stream
+        self._decoder = Decoder(format_)
+        self._write_timeout_s = write_timeout_s
+        self._pushed_back: list[LegEvent] = []
+
+    async def receive(self) -> list[LegEvent] | None:
+        """Wait for events; ``RemoteProtocolError`` for what Asterisk would never send."""
+        if self._pushed_back:
+            events, self._pushed_back = self._pushed_back, []
+            return events
+        try:
+            data = await self._stream.receive_some(RECEIVE_BYTES)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            # A reset is how a call ends when the peer is killed; a torn message would say no more than that.
+            return None
+        if not data:
+            self._decoder.receive_eof()
+            return None
+        return self._decoder.receive(data)
+
+    def push_back(self, events: Iterable[LegEvent]) -> None:
+        """Give events back, for the next ``receive``."""
+        self._pushed_back.extend(events)
+
+    async def write_frame(self, format_: AudioFormat, audio: bytes) -> None:
+        """Write one frame. A peer that does not read for ``write_timeout_s`` has ended the leg: half a message is
+        out."""
+        with trio.move_on_after(self._write_timeout_s) as scope:
+            await self._stream.send_all(encode_audio(format_, audio))
+        if scope.cancelled_caught:
+            raise RemoteProtocolError(
+                f"expected the peer to read a frame within {self._write_timeout_s:g} s, got a full socket"
+            )
+
+    async def hang_up(self) -> None:
+        """Say that the call is over, and close."""
+        with trio.move_on_after(HANGUP_TIMEOUT_S):
+            with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
+                await self._stream.send_all(HANGUP)
+        await trio.aclose_forcefully(self._stream)
+
+    def statistics(self) -> DecoderStatistics:
+        """Count what was received."""
+        return self._decoder.statistics()

@@ -1,0 +1,124 @@
+"""From the leg to the uplink channel.
+
+Asterisk writes each frame with one non-blocking write and drops the call when our socket is full. So the reader never
+waits for anything but the leg: where the uplink is full, the oldest frame gives way and the loss is recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+import trio
+
+from voxpipe.actors.audiosocket_leg import Leg
+from voxpipe.actors.one_shot import OneShot
+from voxpipe.actors.sink import CallLog
+from voxpipe.sansio.audiosocket import Framer
+from voxpipe.sansio.leg import (
+    DigitReceived,
+    LegAudioReceived,
+    LegErrorReported,
+    LegEvent,
+    LegFormatConfirmed,
+    LegHungUp,
+    LegIdentified,
+    UnknownKindReceived,
+)
+
+AUDIO_MESSAGE = {"message_type": "audio"}
+
+
+@attrs.define
+class UplinkStatistics:
+    """What went from the leg into the uplink, in frames."""
+
+    frames: int = 0
+    overrun_frames: int = 0
+
+
+async def read_leg(
+    leg: Leg,
+    uplink: trio.MemorySendChannel[bytes],
+    oldest: trio.MemoryReceiveChannel[bytes],
+    formats: OneShot[LegFormatConfirmed],
+    log: CallLog,
+    statistics: UplinkStatistics,
+    on_end: Callable[[str], None],
+) -> None:
+    """Read the leg until it ends, then tell ``on_end`` why.
+
+    Owns the sending end of ``uplink``, and a receiving end to drop the oldest frame with. Ends at hang-up or the end of
+    the connection. Never waits on anything but the leg.
+    """
+    reader = _Reader(uplink, oldest, formats, log, statistics)
+    reason = "leg closed by the peer"
+    with uplink, oldest:
+        while (events := await leg.receive()) is not None:
+            for event in events:
+                reader.take(event)
+            if any(isinstance(event, LegHungUp) for event in events):
+                reason = "leg hung up by the peer"
+                break
+    log.record("audiosocket.closed", {"because": reason}, "received")
+    on_end(reason)
+
+
+class _Reader:
+    def __init__(
+        self,
+        uplink: trio.MemorySendChannel[bytes],
+        oldest: trio.MemoryReceiveChannel[bytes],
+        formats: OneShot[LegFormatConfirmed],
+        log: CallLog,
+        statistics: UplinkStatistics,
+    ) -> None:
+        self._uplink = uplink
+        self._oldest = oldest
+        self._formats = formats
+        self._log = log
+        self._statistics = statistics
+        self._framer: Framer | None = None
+
+    def take(self, event: LegEvent) -> None:
+        if isinstance(event, LegAudioReceived):
+            self._take_audio(event.audio)
+        elif isinstance(event, LegFormatConfirmed):
+            self._framer = Framer(event.uplink)
+            self._formats.set(event)
+            self._log.record("leg.format", {"uplink": str(event.uplink), "downlink": str(event.downlink)})
+        else:
+            self._log.record("audiosocket.received", describe(event), "received")
+
+    def _take_audio(self, audio: bytes) -> None:
+        confirmed = self._formats.value
+        assert confirmed is not None
+        assert self._framer is not None
+        self._log.record_audio(
+            "audiosocket.received", AUDIO_MESSAGE, "received", audio, confirmed.uplink, side="uplink"
+        )
+        for frame in self._framer.cut(audio):
+            self._statistics.frames += 1
+            try:
+                self._uplink.send_nowait(frame)
+            except trio.WouldBlock:
+                self._oldest.receive_nowait()
+                self._uplink.send_nowait(frame)
+                self._statistics.overrun_frames += 1
+                self._log.record("uplink.overrun", {"frames": 1, "total_frames": self._statistics.overrun_frames})
+
+
+def describe(event: LegEvent) -> dict[str, object]:
+    """Say in a record's words what a leg's message was."""
+    match event:
+        case LegIdentified(uuid):
+            return {"message_type": "uuid", "uuid": str(uuid)}
+        case DigitReceived(digit):
+            return {"message_type": "dtmf", "digit": digit}
+        case LegHungUp():
+            return {"message_type": "hangup"}
+        case LegErrorReported(code, flags):
+            return {"message_type": "error", "code": code, "flags": list(flags)}
+        case UnknownKindReceived(kind, length):
+            return {"message_type": "unknown", "kind": f"0x{kind:02x}", "length": length}
+    return {"message_type": type(event).__name__}

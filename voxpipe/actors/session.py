@@ -1,0 +1,375 @@
+"""The Realtime session actor: the WebSocket on one side, the session machine on the other.
+
+The machine decides, this actor does: it reads messages, asks the dialect what they mean, feeds the machine, and carries
+out the effects. All effects but sending are carried out on the spot, without waiting, so that one event is done with
+before the next one is read. Nothing here waits for a consumer: pongs and ``speech_started`` would be late.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
+
+import attrs
+import trio
+
+from voxpipe.actors.monotonic import now_ns
+from voxpipe.actors.one_shot import OneShot
+from voxpipe.actors.sink import CallLog
+from voxpipe.audio import NS_PER_S, FormatPair
+from voxpipe.config import Config, ProviderConfig
+from voxpipe.errors import AckTimeout, CommandRefused, FormatMismatch, RemoteProtocolError, SessionError
+from voxpipe.sansio.dialect import Dialect, Wire
+from voxpipe.sansio.effects import Chunk, Close, CutPlayout, Effect, Fail, Note, Send
+from voxpipe.sansio.ledger import CutPoint
+from voxpipe.sansio.realtime import (
+    AudioReceived,
+    Connected,
+    ConnectionLost,
+    DrainRequested,
+    Event,
+    LegEnded,
+    PlayoutCut,
+    PlayoutFinished,
+)
+from voxpipe.sansio.session import Session, SessionTimeouts
+from voxpipe.websocket import Dial, WebSocket, WebSocketClosed, WebSocketRefused, connect_websocket
+
+COMMANDS_CAPACITY = 64
+
+
+@attrs.frozen
+class Access:
+    """How a provider is reached: what the leg's configuration and the surroundings give."""
+
+    url: str
+    headers: tuple[tuple[str, str], ...] = attrs.field(repr=False)
+    dial: Dial
+    ssl_context: ssl.SSLContext | None
+
+
+@attrs.frozen
+class Ending:
+    """Why a session is over; ``error`` is ``None`` when it ended in peace."""
+
+    reason: str
+    error: SessionError | None = None
+
+
+@attrs.define
+class AppendStatistics:
+    """Caller audio that went out, and what came too late for it."""
+
+    chunks: int = 0
+    bytes: int = 0
+    unsent_chunks: int = 0
+
+
+def build_access(
+    dialect: Dialect, provider: ProviderConfig, api_key: str, dial: Dial, ssl_context: ssl.SSLContext | None
+) -> Access:
+    """Fill the dialect's URL, query and headers in. A header that wants a key is left out when there is none."""
+    values = {"model": provider.model or dialect.default_model, "api_key": api_key}
+    query = {name: value.format_map(values) for name, value in {**dialect.query, **provider.query}.items() if value}
+    url = (provider.url or dialect.url).format_map(values)
+    if query:
+        url += ("&" if "?" in url else "?") + urlencode(query)
+    templates = {**dialect.headers, **provider.headers}
+    headers = tuple(
+        (name, value.format_map(values)) for name, value in templates.items() if api_key or "{api_key}" not in value
+    )
+    return Access(url, headers, dial, ssl_context)
+
+
+class Conversation:
+    """The session of one leg, over however many formats are tried. ``converse`` runs it; the rest may be called
+    meanwhile."""
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        config: Config,
+        access: Access,
+        log: CallLog,
+        *,
+        appends: trio.MemoryReceiveChannel[bytes],
+        downlink: trio.MemorySendChannel[Chunk],
+        formats: OneShot[FormatPair],
+        cut: Callable[[int], CutPoint],
+    ) -> None:
+        self.appended = AppendStatistics()
+        self.commands_peak = 0
+        self._dialect = dialect
+        self._config = config
+        self._access = access
+        self._log = log
+        self._appends = appends
+        self._downlink = downlink
+        self._agreed = formats
+        self._cut = cut
+        self._requested: list[str] = []
+        self._begin(FormatPair.parse(config.provider.formats[0]))
+
+    @property
+    def machine(self) -> Session:
+        """The machine of the latest session."""
+        return self._machine
+
+    @property
+    def requested(self) -> tuple[str, ...]:
+        """The formats asked for, in the order in which they were tried."""
+        return tuple(self._requested)
+
+    def end(self, reason: str) -> None:
+        """Take note that the caller is gone."""
+        self._feed(LegEnded(reason))
+
+    def drain(self, reason: str) -> None:
+        """Finish the running answer, then close."""
+        self._feed(DrainRequested(reason))
+
+    def played(self) -> None:
+        """Take note that the caller has heard all that waited."""
+        self._feed(PlayoutFinished())
+
+    async def converse(self) -> Ending:
+        """Run sessions until one ends that is not to be tried again with the next formats of the list.
+
+        Owns its ends of ``appends`` and ``downlink``. Ends with the session. Never waits on the playout.
+        """
+        preferences = [FormatPair.parse(name) for name in self._config.provider.formats]
+        async with self._appends, self._downlink:
+            for formats, following in zip(preferences, [*preferences[1:], None], strict=True):
+                if self._requested:
+                    self._begin(formats)
+                self._requested.append(str(formats))
+                ending = await self._run()
+                if following is None or not self._another_format_may_help(ending):
+                    break
+                self._log.record("session.retrying", {"refused": str(formats), "next": str(following)})
+        return ending
+
+    def _another_format_may_help(self, ending: Ending) -> bool:
+        if self._agreed.value is not None:
+            return False
+        if isinstance(ending.error, CommandRefused):
+            return ending.error.code not in self._dialect.fatal_codes
+        return isinstance(ending.error, FormatMismatch | AckTimeout)
+
+    def _begin(self, formats: FormatPair) -> None:
+        provider = self._config.provider
+        for side in (formats.uplink, formats.downlink):
+            if side not in self._dialect.formats:
+                raise SessionError(
+                    f"expected a format {self._dialect.name} knows ({', '.join(map(str, self._dialect.formats))}), "
+                    f"got {side} in provider.formats"
+                )
+        timeouts = SessionTimeouts(
+            round(provider.ack_timeout_s * NS_PER_S),
+            round(provider.drain_timeout_s * NS_PER_S),
+            round(provider.session_limit_s * NS_PER_S),
+        )
+        self._formats = formats
+        self._machine = Session(self._dialect, self._config.session, formats, timeouts)
+        self._ending: Ending | None = None
+        self._scope = trio.CancelScope()
+        self._rescheduled = trio.Event()
+        self._watched_ns: int | None = None
+        self._send_command, self._commands = trio.open_memory_channel[Send](COMMANDS_CAPACITY)
+
+    async def _run(self) -> Ending:
+        async with trio.open_nursery() as connection:
+            websocket: WebSocket | None = None
+            with self._scope:
+                websocket = await self._connect(connection)
+            if websocket is not None:
+                self._scope = trio.CancelScope()
+                if self._ending is None:
+                    with self._scope:
+                        await self._exchange(websocket)
+                # Outside of the scope: closing needs the reader, which lives in the connection's nursery.
+                await websocket.aclose(1000)
+            connection.cancel_scope.cancel()
+        self._commands.close()
+        assert self._ending is not None
+        return self._ending
+
+    async def _connect(self, nursery: trio.Nursery) -> WebSocket | None:
+        """Open the WebSocket; the error of one that cannot be opened ends the session."""
+        access = self._access
+        shown = access.url.partition("?")[0]
+        self._log.record("connection.opening", {"url": access.url, "formats": str(self._formats)})
+        timeout_s = self._config.provider.connect_timeout_s
+        try:
+            with trio.fail_after(timeout_s):
+                websocket = await connect_websocket(
+                    nursery, access.url, access.headers, dial=access.dial, ssl_context=access.ssl_context
+                )
+        except WebSocketRefused as error:
+            self._finish(Ending("no connection", SessionError(f"expected a WebSocket at {shown}: {error}")))
+        except trio.TooSlowError:
+            message = f"expected a WebSocket at {shown} within {timeout_s:g} s, got none"
+            self._finish(Ending("no connection", SessionError(message)))
+        else:
+            self._log.record("connection.opened", {"url": access.url})
+            return websocket
+        return None
+
+    async def _exchange(self, websocket: WebSocket) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._send_commands, websocket)
+            nursery.start_soon(self._send_appends, websocket)
+            nursery.start_soon(self._keep_alive, websocket)
+            nursery.start_soon(self._watch_deadline)
+            self._feed(Connected())
+            while True:
+                try:
+                    message = await websocket.get_message()
+                except WebSocketClosed as closed:
+                    self._lose(closed)
+                    break
+                self._take(message)
+
+    # --- from the provider --------------------------------------------------------------------------------------------
+
+    def _take(self, text: str | bytes) -> None:
+        try:
+            wire = self._dialect.parse(text)
+        except RemoteProtocolError as error:
+            self._log.record("error.parsing", {"message": str(error)}, "received")
+            return
+        try:
+            event: Event = self._dialect.decode(wire)
+        except RemoteProtocolError as error:
+            self._log.record("error.parsing", {"message": str(error), "type": wire["type"]}, "received")
+            return
+        if isinstance(event, AudioReceived):
+            self._log_audio(wire, event)
+        else:
+            self._log.record(wire["type"], wire, "received")
+        self._feed(event)
+
+    def _log_audio(self, wire: Wire, event: AudioReceived) -> None:
+        # Before the acknowledgement nobody knows what these bytes are.
+        confirmed = self._formats.downlink if self._machine.accepts_downlink else None
+        key = self._dialect.audio_keys[wire["type"]]
+        self._log.record_audio(wire["type"], wire, "received", event.audio, confirmed, key=key, side="downlink")
+
+    def _lose(self, closed: WebSocketClosed) -> None:
+        self._log.record("connection.closed", {"code": closed.code, "reason": closed.reason}, "received")
+        self._feed(ConnectionLost(closed.code, closed.reason))
+
+    # --- the machine --------------------------------------------------------------------------------------------------
+
+    def _feed(self, event: Event) -> None:
+        self._carry_out(self._machine.receive(event, now_ns()))
+        if self._machine.deadline_ns != self._watched_ns:
+            self._rescheduled.set()
+
+    def _carry_out(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Send():
+                    self._queue(self._send_command, effect, "commands")
+                case Note(event_type, data):
+                    self._log.record(event_type, data)
+                    if event_type == "session.ready":
+                        self._agreed.set(self._formats)
+                case CutPlayout():
+                    self._feed(PlayoutCut(self._cut_playout()))
+                case Fail(error):
+                    self._finish(Ending(str(error), error))
+                case Close(reason):
+                    self._finish(Ending(reason))
+                case _:
+                    self._queue(self._downlink, effect, "downlink")
+        self.commands_peak = max(self.commands_peak, self._commands.statistics().current_buffer_used)
+
+    def _queue(self, channel: trio.MemorySendChannel[Any], effect: Effect, name: str) -> None:
+        try:
+            channel.send_nowait(effect)
+        except trio.WouldBlock:
+            capacity = channel.statistics().max_buffer_size
+            message = f"expected room in the channel {name}, got {capacity:g} waiting"
+            self._finish(Ending(message, SessionError(message)))
+
+    def _cut_playout(self) -> CutPoint:
+        point = self._cut(self._machine.epoch)
+        if point.begun or point.unbegun or point.dropped_samples:
+            self._log.record("playout.cut", attrs.asdict(point))
+        return point
+
+    def _finish(self, ending: Ending) -> None:
+        if self._ending is not None:
+            return
+        self._ending = ending
+        if ending.error is None:
+            self._log.record("session.closed", {"because": ending.reason})
+        else:
+            self._log.record("session.failed", describe_error(ending.error))
+        self._scope.cancel()
+
+    async def _watch_deadline(self) -> None:
+        while True:
+            self._watched_ns = self._machine.deadline_ns
+            self._rescheduled = trio.Event()
+            if self._watched_ns is None:
+                await self._rescheduled.wait()
+                continue
+            with trio.move_on_at(self._watched_ns / NS_PER_S) as scope:
+                await self._rescheduled.wait()
+            if scope.cancelled_caught:
+                # A deadline in float seconds may come back a nanosecond early.
+                self._carry_out(self._machine.expire(max(now_ns(), self._watched_ns)))
+
+    # --- to the provider ----------------------------------------------------------------------------------------------
+
+    async def _send_commands(self, websocket: WebSocket) -> None:
+        try:
+            async for send in self._commands:
+                wire = self._dialect.encode(send.command, send.command_id)
+                self._log.record(wire["type"], wire, "sent")
+                await websocket.send_message(self._dialect.serialize(wire))
+        except WebSocketClosed as closed:
+            self._lose(closed)
+
+    async def _send_appends(self, websocket: WebSocket) -> None:
+        wire_type = self._dialect.audio_type
+        key = self._dialect.audio_keys[wire_type]
+        try:
+            while True:
+                audio = await self._appends.receive()
+                if not self._machine.accepts_uplink:
+                    self.appended.unsent_chunks += 1
+                    continue
+                await websocket.send_message(self._dialect.encode_audio(audio))
+                self.appended.chunks += 1
+                self.appended.bytes += len(audio)
+                self._log.record_audio(wire_type, {"type": wire_type}, "sent", audio, self._formats.uplink, key=key)
+        except trio.EndOfChannel:
+            pass
+        except WebSocketClosed as closed:
+            self._lose(closed)
+
+    async def _keep_alive(self, websocket: WebSocket) -> None:
+        interval_s = self._config.provider.ping_interval_s
+        try:
+            while True:
+                await trio.sleep(interval_s)
+                with trio.move_on_after(interval_s) as scope:
+                    await websocket.ping()
+                if scope.cancelled_caught:
+                    self._lose(WebSocketClosed(1006, f"no pong within {interval_s:g} s"))
+        except WebSocketClosed as closed:
+            self._lose(closed)
+
+
+def describe_error(error: BaseException) -> dict[str, Any]:
+    """Say in a record's words what went wrong, with expected and actual where the error has them."""
+    data: dict[str, Any] = {"error": type(error).__name__, "message": str(error)}
+    for name in ("requested", "confirmed", "code", "command", "waited_s"):
+        if hasattr(error, name):
+            data[name] = getattr(error, name)
+    return data

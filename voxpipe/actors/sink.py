@@ -1,0 +1,265 @@
+"""The logger sink: records to one file per leg, without ever making the voice wait.
+
+``CallLog.record`` is called by every actor; it never waits. ``write_records`` is the actor behind it: it gathers what
+has come for half a second and writes it in a thread, so that a killed process has lost at most that, and a torn last
+line.
+
+A disk that is full loses nothing that fits into the channel: the unwritten rest stays first in line and is tried again.
+What does not fit any more is counted, and ``records.lost`` tells how many as soon as there is room.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import attrs
+import trio
+
+from voxpipe.audio import AudioFormat
+from voxpipe.sansio.records import AudioMode, Direction, Record, audio_evidence, format_timestamp, redact
+from voxpipe.wav import WavWriter
+
+FLUSH_INTERVAL_S = 0.5
+"""Half of the second within which a line must be on disk."""
+FINAL_TRIES = 3
+SIDES = ("uplink", "downlink")
+
+RecordObserver = Callable[[Record], None]
+
+
+@attrs.frozen
+class Entry:
+    """A record and, in a sidecar log, the audio that belongs to it."""
+
+    record: Record
+    side: str = ""
+    format: AudioFormat | None = None
+    audio: bytes = b""
+
+
+@attrs.define
+class LogStatistics:
+    """What the log took and lost."""
+
+    records: int = 0
+    lost: int = 0
+    write_errors: int = 0
+
+
+class CallLog:
+    """Where all evidence of one leg goes. ``record`` may be called from any task of the leg and never waits."""
+
+    def __init__(
+        self,
+        send: trio.MemorySendChannel[Entry],
+        *,
+        leg: str | None,
+        start_ns: int,
+        start_unix_ns: int,
+        now_ns: Callable[[], int],
+        audio: AudioMode = "digest",
+        secrets: frozenset[str] = frozenset(),
+        observer: RecordObserver | None = None,
+    ) -> None:
+        self._send = send
+        self._leg = leg
+        self._start_ns = start_ns
+        self._start_unix_ns = start_unix_ns
+        self._now_ns = now_ns
+        self._audio = audio
+        self._secrets = secrets
+        self._observer = observer
+        self._seq = 0
+        self._untold = 0
+        self._offset_samples = dict.fromkeys(SIDES, 0)
+        self.statistics = LogStatistics()
+        self.closing = trio.Event()
+
+    def record(self, event_type: str, data: dict[str, Any] | None = None, direction: Direction = "local") -> None:
+        """Write down that something happened, now."""
+        self._put(event_type, redact(data or {}, self._secrets), direction)
+
+    def record_audio(
+        self,
+        event_type: str,
+        data: dict[str, Any],
+        direction: Direction,
+        audio: bytes,
+        format_: AudioFormat | None,
+        *,
+        key: str = "audio",
+        side: str = "",
+    ) -> None:
+        """Write down audio under ``key``, as the log's mode wants it. ``side`` names the sidecar file it belongs to."""
+        if self._audio == "sidecar" and side and format_ is not None:
+            evidence = audio_evidence(audio, format_, self._audio, self._offset_samples[side])
+            if self._put(event_type, {**data, key: evidence}, direction, side, format_, audio):
+                self._offset_samples[side] += format_.samples(len(audio))
+        else:
+            self._put(event_type, {**data, key: audio_evidence(audio, format_, self._audio)}, direction)
+
+    async def finish(self, event_type: str, data: dict[str, Any]) -> None:
+        """Write the last record, waiting for room, and close the log."""
+        self.closing.set()
+        with suppress(trio.BrokenResourceError):
+            if self._untold:
+                untold, self._untold = self._untold, 0
+                await self._send.send(Entry(self._make("records.lost", {"records": untold}, "local")))
+            entry = Entry(self._make(event_type, redact(data, self._secrets), "local"))
+            await self._send.send(entry)
+            self.statistics.records += 1
+            if self._observer is not None:
+                self._observer(entry.record)
+        self._send.close()
+
+    def _put(
+        self,
+        event_type: str,
+        data: dict[str, Any],
+        direction: Direction,
+        side: str = "",
+        format_: AudioFormat | None = None,
+        audio: bytes = b"",
+    ) -> bool:
+        if self._untold and not self._tell_lost():
+            self._count_lost()
+            return False
+        entry = Entry(self._make(event_type, data, direction), side, format_, audio)
+        try:
+            self._send.send_nowait(entry)
+        except trio.WouldBlock:
+            self._count_lost()
+            return False
+        self.statistics.records += 1
+        if self._observer is not None:
+            self._observer(entry.record)
+        return True
+
+    def _make(self, event_type: str, data: dict[str, Any], direction: Direction) -> Record:
+        t_ns = self._now_ns() - self._start_ns
+        record = Record(
+            self._seq, t_ns, format_timestamp(self._start_unix_ns + t_ns), self._leg, direction, event_type, data
+        )
+        self._seq += 1
+        return record
+
+    def _count_lost(self) -> None:
+        self.statistics.lost += 1
+        self._untold += 1
+
+    def _tell_lost(self) -> bool:
+        try:
+            self._send.send_nowait(Entry(self._make("records.lost", {"records": self._untold}, "local")))
+        except trio.WouldBlock:
+            return False
+        self._untold = 0
+        return True
+
+
+async def write_records(
+    receive: trio.MemoryReceiveChannel[Entry],
+    path: Path,
+    log: CallLog,
+    on_error: Callable[[str], None],
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Write records to ``path``, and the audio of a sidecar log beside it.
+
+    Owns the receiving end. Ends when every sender is closed and all is written, or cannot be after ``FINAL_TRIES``.
+    Never waits on the live call. ``on_error`` is told once when writing fails, and once when it works again.
+    """
+    # Opening fails loudly, before the call: a gateway that cannot keep evidence must say so.
+    files = await trio.to_thread.run_sync(LegFiles, path)
+    task_status.started()
+    failing = False
+    tries = 0
+    with trio.CancelScope(shield=True), receive:
+        open_ = True
+        while open_ or files.unwritten:
+            if not files.unwritten:
+                open_ = await _gather(receive, files, log.closing)
+            try:
+                await trio.to_thread.run_sync(files.write)
+            except OSError as error:
+                log.statistics.write_errors += 1
+                if not failing:
+                    on_error(f"cannot write {path}: {error}; records wait in memory")
+                failing = True
+                tries = tries + 1 if _ended(receive) else 0
+                if tries >= FINAL_TRIES:
+                    on_error(f"gave up on {path}: {files.unwritten_records} records are lost")
+                    log.statistics.lost += files.unwritten_records
+                    break
+                await trio.sleep(FLUSH_INTERVAL_S)
+            else:
+                if failing:
+                    on_error(f"writing {path} works again")
+                failing = False
+        with suppress(OSError):
+            await trio.to_thread.run_sync(files.close)
+
+
+async def _gather(receive: trio.MemoryReceiveChannel[Entry], files: LegFiles, closing: trio.Event) -> bool:
+    """Wait for a record, then let more come; one wake-up for all of them. ``False`` at the end of the channel."""
+    try:
+        files.add(await receive.receive())
+        with trio.move_on_after(FLUSH_INTERVAL_S):
+            await closing.wait()
+        while True:
+            files.add(receive.receive_nowait())
+    except trio.WouldBlock:
+        return True
+    except trio.EndOfChannel:
+        return False
+
+
+def _ended(receive: trio.MemoryReceiveChannel[Entry]) -> bool:
+    return receive.statistics().open_send_channels == 0
+
+
+class LegFiles:
+    """The files of one leg; blocking, for a thread. What could not be written stays in ``unwritten``."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o640)
+        self._sides: dict[str, WavWriter] = {}
+        self._audio: dict[str, tuple[AudioFormat, bytearray]] = {}
+        self.unwritten = bytearray()
+        self.unwritten_records = 0
+
+    def add(self, entry: Entry) -> None:
+        """Take an entry; nothing is written yet."""
+        self.unwritten += entry.record.to_line()
+        self.unwritten_records += 1
+        if entry.side and entry.format is not None:
+            self._audio.setdefault(entry.side, (entry.format, bytearray()))[1].extend(entry.audio)
+
+    def write(self) -> None:
+        """Write what waits; on ``OSError`` the rest still waits."""
+        self._write_audio()
+        while self.unwritten:
+            written = os.write(self._fd, self.unwritten)
+            del self.unwritten[:written]
+        self.unwritten_records = 0
+
+    def close(self) -> None:
+        """Close all files."""
+        os.close(self._fd)
+        for writer in self._sides.values():
+            writer.close()
+
+    def _write_audio(self) -> None:
+        for side, (format_, audio) in self._audio.items():
+            if not audio:
+                continue
+            if side not in self._sides:
+                self._sides[side] = WavWriter(self._path.with_suffix(f".{side}.wav"), format_)
+            self._sides[side].write(bytes(audio))
+            audio.clear()
+            self._sides[side].flush()

@@ -1,0 +1,398 @@
+"""The configuration: attrs models, read from TOML, environment and flags, in rising order.
+
+Every key has its meaning in ``metadata["help"]``, from which ``voxpipe init`` writes the commented file. A key that
+does not exist or a value that does not fit is a ``ConfigError`` with the key's path, what was expected and what was
+found.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, TypeVar, cast
+
+import attrs
+import cattrs
+from cattrs.gen import make_dict_structure_fn
+
+from voxpipe.audio import AudioFormat, FormatPair
+from voxpipe.errors import AudioError, ConfigError
+
+T = TypeVar("T")
+ENV_PREFIX = "VOXPIPE_"
+
+
+Check: TypeAlias = Callable[[Any], object]
+"""Raises ``ValueError`` or ``AudioError`` for a value that does not fit."""
+
+
+def key(default: Any, help_: str, *, check: Check | None = None, secret: bool = False) -> Any:
+    """Declare a key: its default, what it means, and what its value must fulfil."""
+
+    def validate(_instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+        try:
+            if check is not None:
+                check(value)
+        except (ValueError, AudioError) as error:
+            raise ConfigError(attribute.name, str(error)) from None
+
+    metadata = {"help": help_}
+    if isinstance(default, type):
+        return attrs.field(factory=default, metadata=metadata)
+    return attrs.field(default=default, metadata=metadata, validator=validate, repr=not secret)
+
+
+def between(low: float, high: float) -> Check:
+    """Check a number's range, both ends included."""
+
+    def check(value: float) -> None:
+        if not low <= value <= high:
+            raise ValueError(f"expected {low:g} to {high:g}, got {value:g}")
+
+    return check
+
+
+def _is_leg_format(value: str) -> None:
+    if value != "auto":
+        AudioFormat.parse(value)
+
+
+def _is_format_list(value: Sequence[str]) -> None:
+    if not value:
+        raise ValueError("expected at least one format, got none")
+    for name in value:
+        FormatPair.parse(name)
+
+
+def parse_address(value: str) -> tuple[str, int]:
+    """Split ``HOST:PORT`` or ``[IPV6]:PORT``; ``ValueError`` otherwise."""
+    host, colon, port = value.rpartition(":")
+    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ValueError(f"expected HOST:PORT, got {value!r}")
+    return host.strip("[]"), int(port)
+
+
+@attrs.frozen
+class GatewayConfig:
+    """What the gateway listens on and how much it takes."""
+
+    listen: str = key("127.0.0.1:9092", "HOST:PORT for Asterisk's AudioSocket connections", check=parse_address)
+    max_legs: int = key(100, "calls at a time; a further connection is refused at once", check=between(1, 100_000))
+    drain_timeout_s: float = key(
+        10.0, "after SIGINT or SIGTERM running answers are played to their end, for so long", check=between(0, 86_400)
+    )
+
+
+@attrs.frozen
+class LegConfig:
+    """The telephone side of a call."""
+
+    format: str = key(
+        "auto",
+        "auto (from the first audio message; linear only), slin8 ... slin192, or ulaw8 / alaw8 for the channel driver",
+        check=_is_leg_format,
+    )
+    uuid_timeout_s: float = key(
+        5.0, "how long a connection may take to say its UUID, and then its format", check=between(0.1, 600)
+    )
+    write_timeout_s: float = key(
+        5.0, "a frame that cannot be written for so long ends the leg: the peer is gone", check=between(0.1, 600)
+    )
+    failure_wav: str = key("", "WAV file to play before hanging up when the session fails; empty: hang up at once")
+
+
+@attrs.frozen
+class ProviderConfig:
+    """Where the speech model is, and in which formats we talk with it."""
+
+    dialect: str = key("openai", "how the provider spells its messages: openai or openai-beta")
+    url: str = key("", "ws:// or wss:// URL; empty: the dialect's own")
+    model: str = key("", "model; empty: the dialect's default")
+    api_key: str = key("", "key; empty: taken from the environment (OPENAI_API_KEY)", secret=True)
+    formats: tuple[str, ...] = key(
+        ("pcm24",),
+        'formats in order of preference, each tried on a new session when the one before is refused: "pcm24", "ulaw8", '
+        '"alaw8", or "UPLINK/DOWNLINK"',
+        check=_is_format_list,
+    )
+    headers: dict[str, str] = key(dict, "further HTTP headers; {api_key} and {model} are filled in")
+    query: dict[str, str] = key(dict, "further URL query parameters; {api_key} and {model} are filled in")
+    ca_file: str = key("", "PEM file of the authorities to trust instead of the system's")
+    connect_timeout_s: float = key(10.0, "TCP, TLS and WebSocket handshakes together", check=between(0.1, 600))
+    ack_timeout_s: float = key(2.0, "how long the provider may take to acknowledge a command", check=between(0.05, 600))
+    session_limit_s: float = key(
+        3590.0, "the session is drained after so long (OpenAI ends it at 3600 s)", check=between(1, 86_400)
+    )
+    drain_timeout_s: float = key(
+        10.0, "how long the running answer may go on when a session is drained", check=between(0, 86_400)
+    )
+    ping_interval_s: float = key(
+        10.0, "WebSocket ping; no pong in as long again ends the session", check=between(1, 600)
+    )
+
+
+@attrs.frozen
+class TurnDetectionConfig:
+    """How the provider tells that the caller's turn has ended."""
+
+    type: Literal["server_vad", "semantic_vad", "none"] = key("server_vad", "server_vad, semantic_vad or none")
+    threshold: float = key(0.5, "server_vad: 0 (everything is speech) to 1", check=between(0, 1))
+    prefix_padding_ms: int = key(300, "server_vad: audio kept from before the speech", check=between(0, 10_000))
+    silence_duration_ms: int = key(500, "server_vad: silence that ends the turn", check=between(0, 60_000))
+    idle_timeout_ms: int = key(
+        0, "server_vad: the agent speaks up after so much silence (5000 to 30000; 0: never)", check=between(0, 30_000)
+    )
+    eagerness: Literal["auto", "low", "medium", "high"] = key("auto", "semantic_vad: auto, low, medium or high")
+    create_response: bool = key(True, "the provider answers by itself when the turn ends")
+    interrupt_response: bool = key(True, "the provider cancels its answer by itself when the caller speaks")
+
+
+@attrs.frozen
+class TranscriptionConfig:
+    """Writing down what the caller says; without a model there are no transcripts of the caller."""
+
+    model: str = key("gpt-transcribe", "transcription model; empty: none")
+    language: str = key("", "ISO 639-1 code of the caller's language; empty: detected")
+    prompt: str = key("", "words to expect")
+
+
+@attrs.frozen
+class SessionConfig:
+    """What the agent is told."""
+
+    instructions: str = key("You are a friendly assistant on the telephone. Be brief.", "the agent's instructions")
+    greeting: str = key("", "instructions for a first answer before the caller speaks; empty: the caller begins")
+    voice: str = key("", "voice; empty: the provider's default")
+    speed: float = key(0.0, "rate of speech, 0.25 to 1.5; 0: the provider's default", check=between(0, 1.5))
+    max_output_tokens: int = key(0, "limit of an answer in tokens; 0: none", check=between(0, 4096))
+    noise_reduction: Literal["none", "near_field", "far_field"] = key("none", "none, near_field or far_field")
+    turn_detection: TurnDetectionConfig = key(TurnDetectionConfig, "turn detection")
+    transcription: TranscriptionConfig = key(TranscriptionConfig, "transcription of the caller")
+    extra: dict[str, Any] = key(dict, "further keys of the provider's session object, passed through as they are")
+
+
+@attrs.frozen
+class LogConfig:
+    """The evidence."""
+
+    dir: str = key("logs", "folder of the logs, one file per leg")
+    audio: Literal["digest", "inline", "sidecar"] = key(
+        "digest",
+        "audio in the log: digest (count, duration, hash), inline (base64), sidecar (two WAV files beside the log)",
+    )
+
+
+@attrs.frozen
+class LimitsConfig:
+    """The bounds of the queues."""
+
+    uplink_ms: int = key(
+        1000, "caller audio that waits for the provider; beyond, the oldest is dropped", check=between(20, 60_000)
+    )
+    downlink_chunks: int = key(
+        1000, "provider chunks that wait to be converted; more is a fault", check=between(1, 1_000_000)
+    )
+    ledger_s: int = key(
+        600, "agent audio that waits to be played; beyond, it is refused and recorded", check=between(1, 86_400)
+    )
+    records: int = key(
+        10_000, "records that wait to be written; beyond, they are counted as lost", check=between(1, 10_000_000)
+    )
+
+
+@attrs.frozen
+class Config:
+    """All of it; each attribute is a table of the TOML file."""
+
+    gateway: GatewayConfig = key(GatewayConfig, "The gateway.")
+    leg: LegConfig = key(LegConfig, "The telephone side.")
+    provider: ProviderConfig = key(ProviderConfig, "The provider's side.")
+    session: SessionConfig = key(SessionConfig, "What the agent is told.")
+    log: LogConfig = key(LogConfig, "The evidence.")
+    limits: LimitsConfig = key(LimitsConfig, "The bounds of the queues.")
+
+
+TABLES = (GatewayConfig, LegConfig, ProviderConfig, SessionConfig, LogConfig, LimitsConfig)
+for _model in (TurnDetectionConfig, TranscriptionConfig, *TABLES, Config):
+    attrs.resolve_types(_model)
+
+
+def load_config(
+    file: Path | str | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Config:
+    """Read the configuration from a TOML file, then ``VOXPIPE_TABLE__KEY`` variables, then ``{"table.key": value}``.
+
+    Raises ``ConfigError``. ``environ`` is the process's environment unless given.
+    """
+    tree: dict[str, Any] = {}
+    if file is not None:
+        tree = _read_toml(Path(file))
+    for name, text in (os.environ if environ is None else environ).items():
+        if name.startswith(ENV_PREFIX) and "__" in name:
+            path = name.removeprefix(ENV_PREFIX).lower().replace("__", ".")
+            _put(tree, path, _from_text(path, text))
+    for path, value in (overrides or {}).items():
+        _put(tree, path, _from_text(path, value) if isinstance(value, str) else value)
+    return structure_config(tree)
+
+
+def structure_config(tree: Mapping[str, Any]) -> Config:
+    """Make a ``Config`` of plain data; ``ConfigError`` names the first bad key."""
+    try:
+        return _CONVERTER.structure(tree, Config)
+    except cattrs.BaseValidationError as group:
+        path, reason = _first_fault(group, "")
+        raise ConfigError(path, reason) from None
+
+
+def toml_template() -> str:
+    """Write every key with its meaning and its default, commented out, as a TOML file."""
+    lines = [
+        "# voxpipe configuration: every key with its default.",
+        "# Environment: VOXPIPE_TABLE__KEY; flags win over both.",
+    ]
+    _write_table(Config, "", lines)
+    return "\n".join(lines) + "\n"
+
+
+def _write_table(model: type, path: str, lines: list[str]) -> None:
+    tables = []
+    for field in attrs.fields(model):
+        if attrs.has(cast(type, field.type)):
+            tables.append(field)
+            continue
+        default = field.default.factory() if isinstance(field.default, attrs.Factory) else field.default  # type: ignore[arg-type]
+        lines += [f"# {field.metadata['help']}", f"#{field.name} = {_to_toml(default)}"]
+    for field in tables:
+        name = f"{path}{field.name}"
+        lines += ["", f"[{name}]"]
+        _write_table(cast(type, field.type), f"{name}.", lines)
+
+
+def _to_toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{name} = {_to_toml(item)}" for name, item in value.items()) + " }" if value else "{}"
+    if isinstance(value, tuple | list):
+        return "[" + ", ".join(map(_to_toml, value)) + "]"
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return repr(value)
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(str(file), "expected a TOML file, found none (voxpipe init writes one)") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(str(file), f"expected a TOML file: {error}") from error
+
+
+def _put(tree: dict[str, Any], path: str, value: Any) -> None:
+    *tables, name = path.split(".")
+    for table in tables:
+        tree = tree.setdefault(table, {})
+        if not isinstance(tree, dict):
+            raise ConfigError(path, f"expected {table} to be a table, got {tree!r}")
+    tree[name] = value
+
+
+def _from_text(path: str, text: str) -> Any:
+    """Read a value as TOML would, where the key is not text: ``3``, ``true``, ``["a"]``."""
+    if _type_at(path) is str or Literal in (getattr(_type_at(path), "__origin__", None),):
+        return text
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _type_at(path: str) -> Any:
+    model: Any = Config
+    for name in path.split("."):
+        if not attrs.has(model):
+            return None
+        model = next((field.type for field in attrs.fields(model) if field.name == name), None)
+    return model
+
+
+def _structure_exact(expected: type, words: str) -> Callable[[Any, Any], Any]:
+    def structure(value: Any, _type: Any) -> Any:
+        if expected is float and isinstance(value, int) and not isinstance(value, bool):
+            return float(value)
+        if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
+            raise TypeError(f"expected {words}, got {value!r}")
+        return value
+
+    return structure
+
+
+def _structure_table(model: type[T], converter: cattrs.Converter) -> Callable[[Any, Any], T]:
+    structure = make_dict_structure_fn(model, converter, _cattrs_forbid_extra_keys=True)
+
+    def check(value: Any, type_: Any) -> T:
+        if not isinstance(value, Mapping):
+            raise TypeError(f"expected a table, got {value!r}")
+        return structure(value, type_)
+
+    return check
+
+
+def _structure_texts(value: Any, _type: Any) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(item, str) for item in value):
+        raise TypeError(f"expected a list of strings, got {value!r}")
+    return tuple(value)
+
+
+def _structure_choice(value: Any, type_: Any) -> Any:
+    if value not in type_.__args__:
+        raise ValueError(f"expected {' or '.join(type_.__args__)}, got {value!r}")
+    return value
+
+
+def _structure_mapping(value: Any, type_: Any) -> Any:
+    if not isinstance(value, dict):
+        raise TypeError(f"expected a table, got {value!r}")
+    if type_.__args__[1] is str and not all(isinstance(item, str) for item in value.values()):
+        raise TypeError(f"expected a table of strings, got {value!r}")
+    return value
+
+
+def _make_converter() -> cattrs.Converter:
+    converter = cattrs.Converter(forbid_extra_keys=True)
+    for expected, words in ((bool, "true or false"), (int, "a whole number"), (float, "a number"), (str, "a string")):
+        converter.register_structure_hook(expected, _structure_exact(expected, words))
+    converter.register_structure_hook_func(lambda type_: type_ == tuple[str, ...], _structure_texts)
+    converter.register_structure_hook_func(
+        lambda type_: getattr(type_, "__origin__", None) is Literal, _structure_choice
+    )
+    converter.register_structure_hook_func(lambda type_: getattr(type_, "__origin__", None) is dict, _structure_mapping)
+    converter.register_structure_hook_factory(attrs.has, lambda type_: _structure_table(type_, converter))
+    return converter
+
+
+_CONVERTER = _make_converter()
+
+
+def _first_fault(error: BaseException, path: str) -> tuple[str, str]:
+    for note in getattr(error, "__notes__", ()):
+        if isinstance(note, cattrs.AttributeValidationNote):
+            path = f"{path}.{note.name}".lstrip(".")
+    if isinstance(error, cattrs.ForbiddenExtraKeysError):
+        name = sorted(error.extra_fields)[0]
+        known = ", ".join(field.name for field in attrs.fields(error.cl))
+        return f"{path}.{name}".lstrip("."), f"expected one of {known}, got an unknown key"
+    if isinstance(error, BaseExceptionGroup):
+        return _first_fault(error.exceptions[0], path)
+    if isinstance(error, ConfigError):
+        return f"{path}.{error.path}".lstrip("."), error.reason
+    if isinstance(error, ValueError | TypeError):
+        return path, str(error)
+    raise error

@@ -1,0 +1,242 @@
+"""OpenAI Realtime, GA (dialect ``openai``).
+
+Names and required fields: package ``openai`` 3.52, ``openai.types.realtime``. Two facts are of behaviour, not of types:
+``rate`` must be sent for ``audio/pcm`` although the types call it optional, and ``turn_detection: null`` must be
+written as null, since an absent key leaves the server's own detection on.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from voxpipe.audio import ALAW8, PCM24, ULAW8, AudioFormat
+from voxpipe.config import SessionConfig, TurnDetectionConfig
+from voxpipe.sansio.dialect import Dialect, EventSpelling, Key, Wire, base64_bytes
+from voxpipe.sansio.realtime import (
+    AudioCleared,
+    AudioCommitted,
+    AudioCompleted,
+    AudioReceived,
+    CancelResponse,
+    ClearAudio,
+    CommitAudio,
+    ConfigureSession,
+    CreateResponse,
+    DeleteItem,
+    ErrorReported,
+    ItemAdded,
+    ItemDeleted,
+    ItemDone,
+    ItemTruncated,
+    OutputItemAdded,
+    ResponseCreated,
+    ResponseDone,
+    SessionCreated,
+    SessionUpdated,
+    SpeechStarted,
+    SpeechStopped,
+    TranscriptCompleted,
+    TranscriptionCompleted,
+    TranscriptionFailed,
+    TranscriptReceived,
+    TruncateItem,
+)
+
+FORMATS: dict[AudioFormat, Wire] = {
+    PCM24: {"type": "audio/pcm", "rate": 24000},
+    ULAW8: {"type": "audio/pcmu"},
+    ALAW8: {"type": "audio/pcma"},
+}
+
+
+def read_format(wire: object) -> AudioFormat | str:
+    """Read a confirmed format. PCM must name its rate; G.711 has none of its own, and any but 8 000 Hz is another
+    format."""
+    if isinstance(wire, dict):
+        for format_, spelling in FORMATS.items():
+            implied_hz = None if "rate" in spelling else format_.rate_hz
+            if wire.get("type") == spelling["type"] and wire.get("rate", implied_hz) == format_.rate_hz:
+                return format_
+    return repr(wire)
+
+
+def turn_detection(config: TurnDetectionConfig) -> Wire | None:
+    """Spell the turn detection; ``None`` (an explicit null on the wire) switches it off."""
+    if config.type == "none":
+        return None
+    wire: Wire = {
+        "type": config.type,
+        "create_response": config.create_response,
+        "interrupt_response": config.interrupt_response,
+    }
+    if config.type == "semantic_vad":
+        return {**wire, "eagerness": config.eagerness}
+    wire |= {
+        "threshold": config.threshold,
+        "prefix_padding_ms": config.prefix_padding_ms,
+        "silence_duration_ms": config.silence_duration_ms,
+    }
+    # Older deployments refuse the key: sent only when set.
+    return wire | ({"idle_timeout_ms": config.idle_timeout_ms} if config.idle_timeout_ms else {})
+
+
+def transcription(session: SessionConfig) -> Wire | None:
+    """Spell the transcription of the caller's words; ``None`` switches it off."""
+    config = session.transcription
+    wire = {"model": config.model, "language": config.language, "prompt": config.prompt}
+    return {key: value for key, value in wire.items() if value} if config.model else None
+
+
+def noise_reduction(session: SessionConfig) -> Wire | None:
+    """Spell the noise reduction; ``None`` switches it off."""
+    return None if session.noise_reduction == "none" else {"type": session.noise_reduction}
+
+
+def max_tokens(session: SessionConfig) -> int | str:
+    """Spell the limit of an answer: a count, or ``inf``."""
+    return session.max_output_tokens or "inf"
+
+
+def _session_update(command: ConfigureSession) -> Wire:
+    session = command.session
+    uplink: Wire = {
+        "format": FORMATS[command.formats.uplink],
+        "turn_detection": turn_detection(session.turn_detection),
+        "transcription": transcription(session),
+        "noise_reduction": noise_reduction(session),
+    }
+    downlink: Wire = {"format": FORMATS[command.formats.downlink], "voice": session.voice, "speed": session.speed}
+    wire: Wire = {
+        "type": "realtime",
+        "output_modalities": ["audio"],
+        "instructions": session.instructions,
+        "audio": {"input": uplink, "output": {key: value for key, value in downlink.items() if value}},
+        "max_output_tokens": max_tokens(session),
+    }
+    return {"type": "session.update", "session": wire | dict(session.extra)}
+
+
+def response_create(command: CreateResponse) -> Wire:
+    """Spell ``response.create``, the same in both shapes."""
+    if command.instructions is None:
+        return {"type": "response.create"}
+    return {"type": "response.create", "response": {"instructions": command.instructions}}
+
+
+ITEM_ID = {"item_id": Key("item.id", default=None)}
+CONTENT = {
+    "response_id": Key("response_id"),
+    "item_id": Key("item_id"),
+    "content_index": Key("content_index", int, default=0),
+}
+TRANSCRIPT = {"response_id": Key("response_id", default=None), "item_id": Key("item_id", default=None)}
+
+EVENTS: dict[str, EventSpelling] = {
+    "session.created": EventSpelling(SessionCreated, {"session_id": Key("session.id", default=None)}),
+    "session.updated": EventSpelling(
+        SessionUpdated,
+        {
+            "uplink": Key("session.audio.input.format", read_format, default="no format"),
+            "downlink": Key("session.audio.output.format", read_format, default="no format"),
+        },
+    ),
+    "error": EventSpelling(
+        ErrorReported,
+        {
+            "code": Key("error.code", str, default="no code"),
+            "message": Key("error.message", str, default=""),
+            "param": Key("error.param", default=None),
+            "command_id": Key("error.event_id", default=None),
+        },
+    ),
+    "input_audio_buffer.speech_started": EventSpelling(
+        SpeechStarted,
+        {"item_id": Key("item_id", default=None), "audio_start_ms": Key("audio_start_ms", default=None)},
+    ),
+    "input_audio_buffer.speech_stopped": EventSpelling(
+        SpeechStopped,
+        {"item_id": Key("item_id", default=None), "audio_end_ms": Key("audio_end_ms", default=None)},
+    ),
+    "input_audio_buffer.committed": EventSpelling(AudioCommitted, {"item_id": Key("item_id", default=None)}),
+    "input_audio_buffer.cleared": EventSpelling(AudioCleared),
+    "conversation.item.added": EventSpelling(ItemAdded, ITEM_ID),
+    "conversation.item.created": EventSpelling(ItemAdded, ITEM_ID),
+    "conversation.item.done": EventSpelling(ItemDone, ITEM_ID),
+    "conversation.item.truncated": EventSpelling(
+        ItemTruncated, {"item_id": Key("item_id", default=None), "audio_end_ms": Key("audio_end_ms", default=None)}
+    ),
+    "conversation.item.deleted": EventSpelling(ItemDeleted, {"item_id": Key("item_id", default=None)}),
+    "conversation.item.input_audio_transcription.completed": EventSpelling(
+        TranscriptionCompleted,
+        {"item_id": Key("item_id", default=None), "transcript": Key("transcript", default=None)},
+    ),
+    "conversation.item.input_audio_transcription.failed": EventSpelling(
+        TranscriptionFailed,
+        {"item_id": Key("item_id", default=None), "message": Key("error.message", default=None)},
+    ),
+    "response.created": EventSpelling(ResponseCreated, {"response_id": Key("response.id")}),
+    "response.done": EventSpelling(
+        ResponseDone,
+        {
+            "response_id": Key("response.id"),
+            "status": Key("response.status", default=None),
+            "reason": Key("response.status_details.reason", default=None),
+        },
+    ),
+    "response.output_item.added": EventSpelling(
+        OutputItemAdded,
+        {
+            "response_id": Key("response_id"),
+            "item_id": Key("item.id"),
+            "item_type": Key("item.type", default=None),
+        },
+    ),
+    "response.output_audio.delta": EventSpelling(AudioReceived, {**CONTENT, "audio": Key("delta", base64_bytes)}),
+    "response.output_audio.done": EventSpelling(AudioCompleted, CONTENT),
+    "response.output_audio_transcript.delta": EventSpelling(
+        TranscriptReceived, {**TRANSCRIPT, "delta": Key("delta", str)}
+    ),
+    "response.output_audio_transcript.done": EventSpelling(
+        TranscriptCompleted, {**TRANSCRIPT, "transcript": Key("transcript", default=None)}
+    ),
+}
+
+COMMANDS: dict[type, Any] = {
+    ConfigureSession: _session_update,
+    CommitAudio: lambda _: {"type": "input_audio_buffer.commit"},
+    ClearAudio: lambda _: {"type": "input_audio_buffer.clear"},
+    CreateResponse: response_create,
+    CancelResponse: lambda command: {"type": "response.cancel", "response_id": command.response_id},
+    TruncateItem: lambda command: {
+        "type": "conversation.item.truncate",
+        "item_id": command.item_id,
+        "content_index": command.content_index,
+        "audio_end_ms": command.audio_end_ms,
+    },
+    DeleteItem: lambda command: {"type": "conversation.item.delete", "item_id": command.item_id},
+}
+
+OPENAI = Dialect(
+    name="openai",
+    url="wss://api.openai.com/v1/realtime",
+    query={"model": "{model}"},
+    headers={"Authorization": "Bearer {api_key}"},
+    default_model="gpt-realtime-2.1",
+    api_key_env="OPENAI_API_KEY",
+    formats=tuple(FORMATS),
+    events=EVENTS,
+    commands=COMMANDS,
+    audio_type="input_audio_buffer.append",
+    audio_keys={"input_audio_buffer.append": "audio", "response.output_audio.delta": "delta"},
+    fatal_codes=frozenset(
+        {
+            "session_expired",
+            "insufficient_quota",
+            "invalid_api_key",
+            "account_deactivated",
+            "billing_hard_limit_reached",
+            "beta_api_shape_disabled",
+        }
+    ),
+)
+"""``fatal_codes``: errors after which the session is of no use, and which another try would not mend."""

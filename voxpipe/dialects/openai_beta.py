@@ -1,0 +1,76 @@
+"""The shape OpenAI Realtime had before GA (dialect ``openai-beta``), for compatible servers and stored logs.
+
+OpenAI itself switched it off in May 2026 and answers ``beta_api_shape_disabled``. Names:
+``openai.types.beta.realtime``.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from voxpipe.audio import ALAW8, PCM24, ULAW8, AudioFormat
+from voxpipe.dialects.openai import (
+    COMMANDS,
+    EVENTS,
+    OPENAI,
+    max_tokens,
+    noise_reduction,
+    transcription,
+    turn_detection,
+)
+from voxpipe.sansio.dialect import EventSpelling, Key, Wire
+from voxpipe.sansio.realtime import ConfigureSession, SessionUpdated
+
+FORMATS: dict[AudioFormat, str] = {PCM24: "pcm16", ULAW8: "g711_ulaw", ALAW8: "g711_alaw"}
+NAMES: dict[str, AudioFormat] = {name: format_ for format_, name in FORMATS.items()}
+
+RENAMED = {
+    "response.output_audio.delta": "response.audio.delta",
+    "response.output_audio.done": "response.audio.done",
+    "response.output_audio_transcript.delta": "response.audio_transcript.delta",
+    "response.output_audio_transcript.done": "response.audio_transcript.done",
+}
+"""GA's names and what they were before."""
+
+
+def _read_format(wire: object) -> AudioFormat | str:
+    return NAMES.get(str(wire), repr(wire))
+
+
+def _session_update(command: ConfigureSession) -> Wire:
+    session = command.session
+    wire: Wire = {
+        "modalities": ["audio", "text"],
+        "instructions": session.instructions,
+        "input_audio_format": FORMATS[command.formats.uplink],
+        "output_audio_format": FORMATS[command.formats.downlink],
+        "input_audio_transcription": transcription(session),
+        "input_audio_noise_reduction": noise_reduction(session),
+        "turn_detection": turn_detection(session.turn_detection),
+        "max_response_output_tokens": max_tokens(session),
+    }
+    optional = {"voice": session.voice, "speed": session.speed}
+    return {
+        "type": "session.update",
+        "session": wire | {key: value for key, value in optional.items() if value} | dict(session.extra),
+    }
+
+
+OPENAI_BETA = attrs.evolve(
+    OPENAI,
+    name="openai-beta",
+    headers={**OPENAI.headers, "OpenAI-Beta": "realtime=v1"},
+    default_model="gpt-4o-realtime-preview",
+    events={RENAMED.get(wire_type, wire_type): spelling for wire_type, spelling in EVENTS.items()}
+    | {
+        "session.updated": EventSpelling(
+            SessionUpdated,
+            {
+                "uplink": Key("session.input_audio_format", _read_format, default="no format"),
+                "downlink": Key("session.output_audio_format", _read_format, default="no format"),
+            },
+        ),
+    },
+    commands={**COMMANDS, ConfigureSession: _session_update},
+    audio_keys={"input_audio_buffer.append": "audio", "response.audio.delta": "delta"},
+)

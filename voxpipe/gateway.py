@@ -1,0 +1,218 @@
+"""The gateway: listens, gives each leg a nursery of its own, and keeps their faults apart.
+
+One leg's failure, even a bug of ours, never touches another's: here is the only broad ``except`` of the library. What
+concerns no single leg (started, refused, drained) goes into the gateway's own log, in the same schema as a leg's.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+import trio
+
+from voxpipe.actors.monotonic import now_ns
+from voxpipe.actors.sink import CallLog, Entry, RecordObserver, write_records
+from voxpipe.audio import FormatPair
+from voxpipe.config import Config, parse_address
+from voxpipe.dialects import get_dialect
+from voxpipe.errors import ConfigError, VoxpipeError
+from voxpipe.leg import LegOutcome, Surroundings, run_leg
+from voxpipe.sansio.audiosocket import HANGUP
+from voxpipe.sansio.records import format_timestamp
+from voxpipe.wav import read_wav
+from voxpipe.websocket import Dial, dial_tcp, parse_url
+import contextlib
+
+REFUSE_TIMEOUT_S = 1.0
+GatewayStarted = tuple[str, int]
+
+
+@attrs.define
+class GatewayStatistics:
+    """What the gateway did since it started."""
+
+    legs: int = 0
+    active: int = 0
+    refused: int = 0
+    failed: int = 0
+    peak_active: int = 0
+
+
+class Gateway:
+    """Answers AudioSocket connections until drained.
+
+    ``on_record`` sees every record of every leg and of the gateway; it must not wait. ``on_warning`` is told what an
+    operator should know (a disk that is full, a leg that failed for a bug). ``dial`` and ``unix_ns`` are for tests in
+    virtual time.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        on_record: RecordObserver | None = None,
+        on_warning: Callable[[str], None] = lambda _text: None,
+        on_outcome: Callable[[LegOutcome], None] = lambda _outcome: None,
+        dial: Dial = dial_tcp,
+        unix_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        check_config(config)
+        self.statistics = GatewayStatistics()
+        self._config = config
+        self._on_outcome = on_outcome
+        self._unix_ns = unix_ns
+        self._draining = trio.Event()
+        self._idle = trio.Event()
+        self._given = Surroundings(
+            dial=dial,
+            ssl_context=_trust(config.provider.ca_file),
+            on_record=on_record,
+            on_warning=on_warning,
+            drain=self._draining,
+            unix_ns=unix_ns,
+        )
+        self._log: CallLog | None = None
+
+    def drain(self) -> None:
+        """Take no new legs; let the running ones play their answers to the end and hang up."""
+        self._draining.set()
+
+    async def serve(self, task_status: trio.TaskStatus[GatewayStarted] = trio.TASK_STATUS_IGNORED) -> None:
+        """Listen as configured until drained; ``task_status`` gives the host and port, once legs can come.
+
+        Raises ``OSError`` when the address cannot be listened on.
+        """
+        host, port = parse_address(self._config.gateway.listen)
+        listeners = await trio.open_tcp_listeners(port, host=host)
+        address: GatewayStarted = listeners[0].socket.getsockname()[:2]
+        async with trio.open_nursery() as sink:
+            await self._open_log(sink)
+            try:
+                self._record("gateway.started", {"listen": f"{address[0]}:{address[1]}"})
+                task_status.started(address)
+                await self._accept_until_drained(listeners)
+            finally:
+                with trio.CancelScope(shield=True):
+                    assert self._log is not None
+                    await self._log.finish("gateway.stopped", attrs.asdict(self.statistics))
+
+    async def serve_stream(self, stream: trio.abc.Stream) -> None:
+        """Run one leg on a stream, or refuse it; a fault of the leg stays here."""
+        if self._draining.is_set() or self.statistics.active >= self._config.gateway.max_legs:
+            await self._refuse(stream)
+            return
+        self.statistics.legs += 1
+        self.statistics.active += 1
+        self.statistics.peak_active = max(self.statistics.peak_active, self.statistics.active)
+        try:
+            outcome = await run_leg(stream, self._config, self._given)
+        except Exception as error:
+            # A bug of ours ends this leg only. What it was is told, with where.
+            self.statistics.failed += 1
+            where = "".join(traceback.format_exception(error))
+            self._record("leg.crashed", {"error": type(error).__name__, "message": str(error), "traceback": where})
+            self._given.on_warning(f"a leg crashed: {error!r}\n{where}")
+        else:
+            self._note_outcome(outcome)
+        finally:
+            self.statistics.active -= 1
+            if self.statistics.active == 0:
+                self._idle.set()
+                self._idle = trio.Event()
+
+    async def _accept_until_drained(self, listeners: list[trio.SocketListener]) -> None:
+        async with trio.open_nursery() as legs:
+            accepting = trio.CancelScope()
+            legs.start_soon(self._accept, listeners, legs, accepting)
+            await self._draining.wait()
+            accepting.cancel()
+            timeout_s = self._config.gateway.drain_timeout_s
+            self._record("gateway.draining", {"active": self.statistics.active, "timeout_s": timeout_s})
+            with trio.move_on_after(timeout_s):
+                while self.statistics.active:
+                    await self._idle.wait()
+            if self.statistics.active:
+                self._record("gateway.drain_timeout", {"active": self.statistics.active})
+            legs.cancel_scope.cancel()
+
+    async def _accept(
+        self, listeners: list[trio.SocketListener], legs: trio.Nursery, accepting: trio.CancelScope
+    ) -> None:
+        with accepting:
+            await trio.serve_listeners(self.serve_stream, listeners, handler_nursery=legs)
+        for listener in listeners:
+            await listener.aclose()
+
+    async def _refuse(self, stream: trio.abc.Stream) -> None:
+        self.statistics.refused += 1
+        active, limit = self.statistics.active, self._config.gateway.max_legs
+        because = "gateway drains" if self._draining.is_set() else f"expected fewer than {limit} legs, got {active}"
+        self._record("leg.refused", {"because": because})
+        with trio.move_on_after(REFUSE_TIMEOUT_S):
+            with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                await stream.send_all(HANGUP)
+        await trio.aclose_forcefully(stream)
+
+    def _note_outcome(self, outcome: LegOutcome) -> None:
+        uuid = None if outcome.uuid is None else str(outcome.uuid)
+        log = None if outcome.log is None else outcome.log.name
+        self.statistics.failed += outcome.error is not None
+        error = None if outcome.error is None else type(outcome.error).__name__
+        self._record("leg.ended", {"uuid": uuid, "because": outcome.reason, "error": error, "log": log})
+        self._on_outcome(outcome)
+
+    async def _open_log(self, nursery: trio.Nursery) -> None:
+        send, receive = trio.open_memory_channel[Entry](self._config.limits.records)
+        start_unix_ns = self._unix_ns()
+        stamp = format_timestamp(start_unix_ns).translate({ord(c): None for c in "-:"}).partition("+")[0]
+        path = Path(self._config.log.dir) / f"gateway-{stamp.replace('.', '-')}.jsonl"
+        self._log = CallLog(
+            send,
+            leg=None,
+            start_ns=now_ns(),
+            start_unix_ns=start_unix_ns,
+            now_ns=now_ns,
+            observer=self._given.on_record,
+        )
+        await nursery.start(write_records, receive, path, self._log, self._given.on_warning)
+
+    def _record(self, event_type: str, data: dict[str, Any]) -> None:
+        if self._log is not None:
+            self._log.record(event_type, data)
+
+
+def check_config(config: Config) -> None:
+    """Check what only the dialect, the disk or the network's rules can tell; ``ConfigError`` names the key."""
+    dialect = get_dialect(config.provider.dialect)
+    for name in config.provider.formats:
+        pair = FormatPair.parse(name)
+        for side in (pair.uplink, pair.downlink):
+            if side not in dialect.formats:
+                known = ", ".join(map(str, dialect.formats))
+                raise ConfigError("provider.formats", f"expected formats of {dialect.name} ({known}), got {name!r}")
+    try:
+        parse_url(config.provider.url or dialect.url)
+    except ValueError as error:
+        raise ConfigError("provider.url", str(error)) from None
+    if config.leg.failure_wav:
+        try:
+            read_wav(Path(config.leg.failure_wav))
+        except (OSError, VoxpipeError) as error:
+            raise ConfigError("leg.failure_wav", str(error)) from error
+
+
+def _trust(ca_file: str) -> ssl.SSLContext | None:
+    if not ca_file:
+        return None
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(
+            "provider.ca_file", f"expected a PEM file of certificates, got {ca_file!r}: {error}"
+        ) from error

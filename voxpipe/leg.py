@@ -1,0 +1,319 @@
+"""One leg, from its UUID to its last record. START READING HERE.
+
+::
+
+                uplink (what the caller says)
+    Asterisk -> read_leg -> transcode_uplink -> converse ------> provider
+                Decoder     Converter           Session          WebSocket
+    Asterisk <- play <- Ledger <- transcode_downlink <- converse <- provider
+                Clock             Converter             Session
+                downlink (what the caller hears)
+
+    every event and every effect -> CallLog -> write_records -> <time>-<uuid>.jsonl
+
+Channels: all bounded, one policy each.
+
+=========== ============= ================================ ============================================================
+channel     carries       capacity                         when full, and why
+=========== ============= ================================ ============================================================
+``uplink``  one frame     ``limits.uplink_ms`` (1 s)       drop the oldest, record ``uplink.overrun``: the reader must
+                                                           never wait (Asterisk's write does not block; a full socket
+                                                           ends the call), and fresh speech is worth more
+``appends`` one frame     0                                wait: one bound a direction; two queues in a row double the
+                                                           staleness
+``commands`` one ``Send`` 64                               ``SessionError``: a full command queue is a fault, not a load
+``downlink`` one chunk    ``limits.downlink_chunks``       ``SessionError``: if the WebSocket's reader waited, pongs and
+                                                           ``speech_started`` would starve, and with them barge-in
+``records`` one record    ``limits.records`` (10 000)      count what is lost and write ``records.lost`` as soon as
+there
+                                                           is room: logging never delays voice
+=========== ============= ================================ ============================================================
+
+The ledger holds the long queue (providers send faster than real time), bounded by ``limits.ledger_s``; beyond it audio
+is refused and recorded as ``playout.overrun``. The peak use of each is in the leg's last record.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import attrs
+import trio
+
+from voxpipe.actors.audiosocket_leg import AudioSocketLeg
+from voxpipe.actors.leg_reader import UplinkStatistics, read_leg
+from voxpipe.actors.monotonic import now_ns
+from voxpipe.actors.one_shot import OneShot
+from voxpipe.actors.playout import Playout
+from voxpipe.actors.session import Conversation, build_access, describe_error
+from voxpipe.actors.sink import CallLog, Entry, RecordObserver, write_records
+from voxpipe.actors.transcode import transcode_downlink, transcode_uplink
+from voxpipe.audio import PTIME_MS, AudioFormat, FormatPair
+from voxpipe.config import Config
+from voxpipe.dialects import get_dialect
+from voxpipe.dsp import Converter
+from voxpipe.errors import ProtocolError, RemoteProtocolError, VoxpipeError
+from voxpipe.sansio.audiosocket import downlink_format
+from voxpipe.sansio.clock import Clock
+from voxpipe.sansio.dialect import Dialect
+from voxpipe.sansio.effects import Chunk
+from voxpipe.sansio.ledger import CutPoint, Ledger, Part
+from voxpipe.sansio.leg import LegFormatConfirmed, LegIdentified
+from voxpipe.sansio.records import format_timestamp
+from voxpipe.summary import summarise
+from voxpipe.wav import read_wav
+from voxpipe.websocket import Dial, dial_tcp
+
+FAILURE_PART = Part("voxpipe", "failure", 0)
+"""The account of the WAV that is played when a session fails."""
+
+
+@attrs.frozen(kw_only=True)
+class Surroundings:
+    """What a leg needs besides its stream and its configuration; the defaults are those of a gateway of its own."""
+
+    dial: Dial = dial_tcp
+    ssl_context: ssl.SSLContext | None = None
+    on_record: RecordObserver | None = None
+    on_warning: Callable[[str], None] = lambda _text: None
+    drain: trio.Event = attrs.field(factory=trio.Event)
+    """Set it, and the leg finishes what waits and hangs up."""
+    unix_ns: Callable[[], int] = time.time_ns
+
+
+@attrs.frozen
+class LegOutcome:
+    """How a leg ended. ``error`` is ``None`` when it ended in peace; ``log`` is ``None`` when it never said its
+    UUID."""
+
+    uuid: UUID | None
+    reason: str
+    error: VoxpipeError | None
+    log: Path | None
+    summary: dict[str, Any]
+
+
+async def run_leg(stream: trio.abc.Stream, config: Config, surroundings: Surroundings | None = None) -> LegOutcome:
+    """Answer one AudioSocket connection and join it to a session, until either ends; then hang up.
+
+    What peers do wrong ends the leg and is in the outcome and the log. Cancelling it hangs up and completes the log.
+    """
+    given = surroundings or Surroundings()
+    configured = None if config.leg.format == "auto" else AudioFormat.parse(config.leg.format)
+    leg = AudioSocketLeg(stream, configured, write_timeout_s=config.leg.write_timeout_s)
+    async with aclosing_leg(leg):
+        try:
+            uuid = await _identify(leg, config.leg.uuid_timeout_s)
+        except RemoteProtocolError as error:
+            return LegOutcome(None, str(error), error, None, {})
+        if uuid is None:
+            return LegOutcome(None, "leg closed before its UUID", None, None, {})
+        start_ns, start_unix_ns = now_ns(), given.unix_ns()
+        path = _log_path(config, uuid, start_unix_ns)
+        send, receive = trio.open_memory_channel[Entry](config.limits.records)
+        dialect = get_dialect(config.provider.dialect)
+        api_key = config.provider.api_key or os.environ.get(dialect.api_key_env, "")
+        log = CallLog(
+            send,
+            leg=str(uuid),
+            start_ns=start_ns,
+            start_unix_ns=start_unix_ns,
+            now_ns=now_ns,
+            audio=config.log.audio,
+            secrets=frozenset({api_key} - {""}),
+            observer=given.on_record,
+        )
+        call = Call(leg, configured, config, log, given, dialect, api_key)
+        async with trio.open_nursery() as nursery:
+            try:
+                await nursery.start(write_records, receive, path, log, given.on_warning)
+            except OSError as error:
+                refusal = VoxpipeError(f"expected to write {path}, got {error}")
+                return LegOutcome(uuid, str(refusal), refusal, None, {})
+            log.record("leg.started", {"format": config.leg.format, "log": path.name, "dialect": dialect.name})
+            try:
+                await call.run()
+            finally:
+                with trio.CancelScope(shield=True):
+                    summary = summarise(call, now_ns() - start_ns, send.statistics().peak_buffer_used)
+                    await log.finish("leg.summary", summary)
+    return LegOutcome(uuid, call.reason, call.error, path, summary)
+
+
+class Call:
+    """The actors of one leg and what they share."""
+
+    def __init__(
+        self,
+        leg: AudioSocketLeg,
+        configured: AudioFormat | None,
+        config: Config,
+        log: CallLog,
+        given: Surroundings,
+        dialect: Dialect,
+        api_key: str,
+    ) -> None:
+        self.leg = leg
+        self.config = config
+        self.log = log
+        self.reason = "cancelled"
+        self.error: VoxpipeError | None = None
+        self.leg_formats: OneShot[LegFormatConfirmed] = OneShot()
+        self.session_formats: OneShot[FormatPair] = OneShot()
+        self.playout: OneShot[Playout] = OneShot()
+        self.uplink_counts = UplinkStatistics()
+        self._given = given
+        self._leg_over = trio.Event()
+        if configured is not None:
+            self.leg_formats.set(LegFormatConfirmed(configured, downlink_format(configured)))
+        frames = max(1, config.limits.uplink_ms // PTIME_MS)
+        self.uplink, self._uplink_end = trio.open_memory_channel[bytes](frames)
+        self._appends, appends_end = trio.open_memory_channel[bytes](0)
+        self.downlink, self._downlink_end = trio.open_memory_channel[Chunk](config.limits.downlink_chunks)
+        self.conversation = Conversation(
+            dialect,
+            config,
+            build_access(dialect, config.provider, api_key, given.dial, given.ssl_context),
+            log,
+            appends=appends_end,
+            downlink=self.downlink,
+            formats=self.session_formats,
+            cut=self._cut,
+        )
+
+    async def run(self) -> None:
+        """Start the actors, wait for the session to end, play the failure's WAV if there is one, and hang up."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._read)
+            nursery.start_soon(
+                transcode_uplink, self._uplink_end, self._appends, self.leg_formats, self.session_formats
+            )
+            nursery.start_soon(
+                transcode_downlink,
+                self._downlink_end,
+                self.leg_formats,
+                self.session_formats,
+                self.playout,
+                self.log,
+                self.conversation.played,
+            )
+            nursery.start_soon(self._play)
+            nursery.start_soon(self._learn_format)
+            nursery.start_soon(self._drain)
+            ending = await self.conversation.converse()
+            self._note_end(ending.reason, ending.error)
+            if ending.error is not None and self.config.leg.failure_wav:
+                await self._play_failure()
+            await self.leg.hang_up()
+            nursery.cancel_scope.cancel()
+
+    def _note_end(self, reason: str, error: VoxpipeError | None = None) -> None:
+        if self.reason == "cancelled":
+            self.reason, self.error = reason, error
+
+    def _fail(self, error: VoxpipeError) -> None:
+        self.log.record("leg.failed", describe_error(error))
+        self._note_end(str(error), error)
+        self._end(str(error))
+
+    def _end(self, reason: str) -> None:
+        self._note_end(reason)
+        self._leg_over.set()
+        self.conversation.end(reason)
+
+    async def _read(self) -> None:
+        try:
+            oldest = self._uplink_end.clone()
+            await read_leg(self.leg, self.uplink, oldest, self.leg_formats, self.log, self.uplink_counts, self._end)
+        except ProtocolError as error:
+            self._fail(error)
+
+    async def _play(self) -> None:
+        format_ = (await self.leg_formats.get()).downlink
+        limit_samples = self.config.limits.ledger_s * format_.rate_hz
+        playout = Playout(Ledger(format_, limit_samples=limit_samples), Clock(now_ns()), format_, self.log)
+        self.playout.set(playout)
+        try:
+            await playout.play(self.leg)
+        except ProtocolError as error:
+            self._fail(error)
+
+    async def _learn_format(self) -> None:
+        timeout_s = self.config.leg.uuid_timeout_s
+        with trio.move_on_after(timeout_s) as scope:
+            await self.leg_formats.get()
+        if scope.cancelled_caught:
+            self._fail(
+                RemoteProtocolError(
+                    f"expected audio within {timeout_s:g} s to learn the leg's format, got none: configure leg.format"
+                )
+            )
+
+    async def _drain(self) -> None:
+        await self._given.drain.wait()
+        self.conversation.drain("gateway drains")
+
+    def _cut(self, epoch: int) -> CutPoint:
+        playout = self.playout.value
+        return playout.ledger.cut() if playout is not None else CutPoint((), (), 0, epoch)
+
+    async def _play_failure(self) -> None:
+        path = self.config.leg.failure_wav
+        try:
+            audio, source = await trio.to_thread.run_sync(read_wav, Path(path))
+        except (OSError, VoxpipeError) as error:
+            self._given.on_warning(f"leg.failure_wav: {error}")
+            self.log.record("leg.failure_wav", describe_error(error))
+            return
+        played = trio.Event()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_cancel_when, self._leg_over, nursery.cancel_scope)
+            playout = await self.playout.get()
+            target = (await self.leg_formats.get()).downlink
+            converter = Converter(source, target)
+            epoch = playout.ledger.cut().epoch
+            playout.ledger.add(FAILURE_PART, converter.convert(audio) + converter.flush(), epoch)
+            playout.ledger.finish(FAILURE_PART.response_id, epoch)
+            self.log.record("leg.failure_wav", {"path": path, "duration_ms": round(source.duration_ms(len(audio)), 1)})
+            playout.tell_when_idle(played.set)
+            playout.wake()
+            await played.wait()
+            nursery.cancel_scope.cancel()
+
+
+async def _cancel_when(event: trio.Event, scope: trio.CancelScope) -> None:
+    await event.wait()
+    scope.cancel()
+
+
+@asynccontextmanager
+async def aclosing_leg(leg: AudioSocketLeg) -> AsyncIterator[None]:
+    """Hang up at the end, however it comes."""
+    try:
+        yield
+    finally:
+        with trio.CancelScope(shield=True):
+            await leg.hang_up()
+
+
+async def _identify(leg: AudioSocketLeg, timeout_s: float) -> UUID | None:
+    with trio.move_on_after(timeout_s):
+        while (events := await leg.receive()) is not None:
+            if events:
+                assert isinstance(events[0], LegIdentified)
+                leg.push_back(events)
+                return events[0].uuid
+        return None
+    raise RemoteProtocolError(f"expected the UUID within {timeout_s:g} s, got nothing")
+
+
+def _log_path(config: Config, uuid: UUID, unix_ns: int) -> Path:
+    stamp = format_timestamp(unix_ns).translate({ord("-"): None, ord(":"): None, ord("."): ord("-")}).partition("+")[0]
+    return Path(config.log.dir) / f"{stamp}-{uuid}.jsonl"

@@ -1,0 +1,67 @@
+"""Which responses run, and which of their audio may be played."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Collection
+
+
+class Verdict(enum.Enum):
+    """What is done with audio of a response."""
+
+    PLAY = "play"
+    STALE = "stale"
+    """The response was cut; its late audio is nobody's any more."""
+    UNCONFIRMED = "unconfirmed"
+    """It was made under a configuration that nobody confirmed."""
+
+
+class Answers:
+    """The responses of one session, from ``response.created`` to ``response.done``."""
+
+    def __init__(self) -> None:
+        self._running: set[str] = set()
+        self._cut: set[str] = set()
+        self._unconfirmed: set[str] = set()
+        self._items: dict[str, list[str]] = {}
+
+    @property
+    def running(self) -> int:
+        """How many responses are being generated, cut ones included."""
+        return len(self._running)
+
+    def begin(self, response_id: str) -> None:
+        """Take note that a response is being generated."""
+        self._running.add(response_id)
+
+    def begin_unconfirmed(self, response_id: str) -> None:
+        """Take note of a response from before the acknowledgement."""
+        self._unconfirmed.add(response_id)
+
+    def add_item(self, response_id: str, item_id: str) -> None:
+        """Take note of an item of speech in a running response."""
+        if response_id in self._running:
+            self._items.setdefault(response_id, []).append(item_id)
+
+    def verdict(self, response_id: str) -> Verdict:
+        """Tell what is to be done with audio of a response."""
+        if response_id in self._unconfirmed:
+            return Verdict.UNCONFIRMED
+        return Verdict.STALE if response_id in self._cut else Verdict.PLAY
+
+    def cut(self, begun_items: Collection[str]) -> dict[str, list[str]]:
+        """Cut what runs. Return the ids of the running responses, each with its items of which nothing was begun."""
+        running = sorted(self._running - self._cut)
+        self._cut.update(running)
+        return {
+            response_id: [item_id for item_id in self._items.pop(response_id, []) if item_id not in begun_items]
+            for response_id in running
+        }
+
+    def finish(self, response_id: str) -> Verdict:
+        """Take note that a response is done; return what was to be done with its audio."""
+        verdict = self.verdict(response_id)
+        for known in (self._running, self._cut, self._unconfirmed):
+            known.discard(response_id)
+        self._items.pop(response_id, None)
+        return verdict

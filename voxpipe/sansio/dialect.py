@@ -1,0 +1,137 @@
+"""A dialect is data: how one provider spells the neutral commands and events. The tables are in ``voxpipe.dialects``.
+
+Reading is liberal: extra keys are never an error, a type without an entry becomes ``UnknownEvent``. A key that an event
+cannot do without (the audio of an audio event) must be there: ``RemoteProtocolError`` names its path.
+"""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import attrs
+import orjson
+import pybase64
+
+from voxpipe.audio import AudioFormat
+from voxpipe.errors import RemoteProtocolError
+from voxpipe.sansio.realtime import Command, ProviderEvent, UnknownEvent
+
+Wire: TypeAlias = dict[str, Any]
+"""A message as the provider's JSON has it."""
+
+
+class _Required:
+    pass
+
+
+REQUIRED = _Required()
+
+
+@attrs.frozen
+class Key:
+    """Where a field of an event is in the wire message (``a.b.c``), what it becomes, and what it is when missing."""
+
+    path: str
+    convert: Callable[[Any], Any] | None = None
+    default: Any = REQUIRED
+    keys: tuple[str, ...] = attrs.field(init=False)
+
+    @keys.default
+    def _split(self) -> tuple[str, ...]:
+        return tuple(self.path.split("."))
+
+    def read(self, message: Wire) -> Any:
+        """Return the field's value; ``RemoteProtocolError`` when it must be there and is not, or is of no use."""
+        value: Any = message
+        for key in self.keys:
+            value = value.get(key, self) if isinstance(value, dict) else self
+            if value is self:
+                break
+        if value is self or value is None:
+            if self.default is REQUIRED:
+                raise RemoteProtocolError(f"expected {self.path} in {message.get('type')!r}, got a message without it")
+            return self.default
+        if self.convert is None:
+            return value
+        try:
+            return self.convert(value)
+        except (ValueError, TypeError) as error:
+            raise RemoteProtocolError(f"{self.path} in {message.get('type')!r}: {error}") from error
+
+
+@attrs.frozen
+class EventSpelling:
+    """The class of an event, and where its fields are."""
+
+    event: Callable[..., ProviderEvent]
+    fields: Mapping[str, Key] = attrs.field(factory=dict)
+
+
+def base64_bytes(value: object) -> bytes:
+    """Decode base64 strictly; ``ValueError`` otherwise."""
+    if not isinstance(value, str):
+        raise ValueError(f"expected base64 text, got {type(value).__name__}")
+    try:
+        return pybase64.b64decode(value, validate=True)
+    except binascii.Error as error:
+        raise ValueError(f"expected base64, got text which is none: {error}") from error
+
+
+@attrs.frozen
+class Dialect:
+    """One provider's spelling.
+
+    ``url``, ``query`` and ``headers`` may hold ``{model}`` and ``{api_key}``. ``format_names`` spells the formats;
+    ``commands`` gives the encoder of each command the provider understands; ``audio_keys`` names, by wire type, the key
+    that holds audio.
+    """
+
+    name: str
+    url: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    default_model: str
+    api_key_env: str
+    formats: tuple[AudioFormat, ...]
+    events: Mapping[str, EventSpelling]
+    commands: Mapping[type, Callable[[Any], Wire]]
+    audio_type: str
+    audio_keys: Mapping[str, str]
+    fatal_codes: frozenset[str]
+
+    def supports(self, command: type) -> bool:
+        """Tell whether the provider has a word for a command."""
+        return command in self.commands
+
+    def encode(self, command: Command, command_id: str) -> Wire:
+        """Spell a command, with our id in it."""
+        return {"event_id": command_id, **self.commands[type(command)](command)}
+
+    def encode_audio(self, audio: bytes) -> str:
+        """Spell uplink audio, by hand: it goes out fifty times a second."""
+        return f'{{"type":"{self.audio_type}","audio":"{pybase64.b64encode_as_string(audio)}"}}'
+
+    def serialize(self, wire: Wire) -> str:
+        """Write a command as the text of one message; null stays null."""
+        return orjson.dumps(wire).decode()
+
+    def parse(self, text: str | bytes) -> Wire:
+        """Read the JSON of one message; ``RemoteProtocolError`` if it is none."""
+        if isinstance(text, bytes):
+            raise RemoteProtocolError(f"expected a text message, got a binary one of {len(text)} bytes")
+        try:
+            message = orjson.loads(text)
+        except orjson.JSONDecodeError as error:
+            raise RemoteProtocolError(f"expected JSON, got {text[:80]!r}: {error}") from error
+        if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+            raise RemoteProtocolError(f"expected a JSON object with a type, got {text[:80]!r}")
+        return message
+
+    def decode(self, message: Wire) -> ProviderEvent:
+        """Tell what a message means; ``RemoteProtocolError`` when something in it is missing or of no use."""
+        spelling = self.events.get(message["type"])
+        if spelling is None:
+            return UnknownEvent(message["type"])
+        return spelling.event(**{name: key.read(message) for name, key in spelling.fields.items()})

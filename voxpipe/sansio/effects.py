@@ -1,0 +1,81 @@
+"""What the session machine asks its actor to do. Effects are values; only the actor touches the world."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from voxpipe.errors import SessionError
+from voxpipe.sansio.ledger import Part
+from voxpipe.sansio.realtime import Command
+
+
+@attrs.frozen
+class Send:
+    """Send a command to the provider."""
+
+    command_id: str
+    command: Command
+
+
+@attrs.frozen
+class Play:
+    """Put agent audio, in the provider's format, behind what waits for the caller."""
+
+    part: Part
+    audio: bytes = attrs.field(repr=False)
+    epoch: int
+
+
+@attrs.frozen
+class CompletePart:
+    """No more audio of a part comes."""
+
+    part: Part
+    epoch: int
+
+
+@attrs.frozen
+class FinishResponse:
+    """No more audio of a response comes."""
+
+    response_id: str
+    epoch: int
+
+
+@attrs.frozen
+class CutPlayout:
+    """Drop what waits for the caller, at once; answer with ``PlayoutCut``."""
+
+
+@attrs.frozen
+class AwaitPlayout:
+    """Answer with ``PlayoutFinished`` when the caller has heard all that was sent before."""
+
+
+@attrs.frozen
+class Fail:
+    """The session is over, with an error."""
+
+    error: SessionError
+
+
+@attrs.frozen
+class Close:
+    """The session is over, in peace: close the connection."""
+
+    reason: str
+
+
+@attrs.frozen
+class Note:
+    """Write a record of our own."""
+
+    event_type: str
+    data: dict[str, Any]
+
+
+Chunk = Play | CompletePart | FinishResponse | AwaitPlayout
+"""What travels to the downlink converter, in order."""
+Effect = Send | Chunk | CutPlayout | Fail | Close | Note

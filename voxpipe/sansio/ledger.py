@@ -1,0 +1,266 @@
+"""The playout accounts: what waits for the caller, what was played, and where an answer was cut.
+
+All accounts are in samples of the leg's downlink format, one account for each part (response, item, content index) of
+an answer. *Played* means written to the leg's socket, never "sent by the provider" and never "since the answer began":
+after a stall, wall-clock time says more than the caller has heard.
+
+An account is *begun* when its first sample was taken to be written, and *complete* when the provider has said that no
+more audio of it comes. A cut drops all that waits and starts a new *epoch*: chunks that were on their way from before
+the cut are stale.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import attrs
+
+from voxpipe.audio import AudioFormat
+
+
+@attrs.frozen
+class Part:
+    """One stretch of agent audio: the provider's response, item and index of the content in the item."""
+
+    response_id: str
+    item_id: str
+    content_index: int
+
+
+@attrs.define(eq=False)
+class Account:
+    """Samples received and played of one part."""
+
+    part: Part
+    received_samples: int = 0
+    played_samples: int = 0
+    begun: bool = False
+    complete: bool = False
+
+
+@attrs.frozen
+class Frame:
+    """Exactly one frame to write, and whose samples are in it; ``padding_samples`` of silence fill it up."""
+
+    audio: bytes
+    shares: tuple[tuple[Account, int], ...]
+    padding_samples: int
+    begins: Part | None
+    """The part of which this frame holds the first sample, if any."""
+
+
+@attrs.frozen
+class PartCut:
+    """Where one part was cut; times are rounded down, so that they never exceed what was played."""
+
+    part: Part
+    played_samples: int
+    received_samples: int
+    played_ms: int
+
+
+@attrs.frozen
+class CutPoint:
+    """What a cut found: the parts the caller heard the beginning of, those never begun, and what was dropped."""
+
+    begun: tuple[PartCut, ...]
+    unbegun: tuple[Part, ...]
+    dropped_samples: int
+    epoch: int
+
+
+@attrs.frozen
+class LedgerStatistics:
+    """The ledger's sums, in samples of the leg's downlink format unless named otherwise."""
+
+    received_samples: int
+    played_samples: int
+    padding_samples: int
+    dropped_samples: int
+    stale_samples: int
+    overrun_samples: int
+    frames: int
+    cuts: int
+    underruns: int
+    underrun_frames: int
+    peak_waiting_samples: int
+
+
+class Ledger:
+    """The long queue of one leg's downlink, bounded by ``limit_samples``. One writer: the downlink side of the leg."""
+
+    def __init__(self, format_: AudioFormat, *, limit_samples: int) -> None:
+        self._format = format_
+        self._limit_samples = limit_samples
+        self._waiting = bytearray()
+        self._read_bytes = 0
+        self._queue: deque[tuple[Account, int]] = deque()
+        self._accounts: dict[Part, Account] = {}
+        self._open_responses: dict[str, bool] = {}
+        self._epoch = 0
+        self._in_underrun = False
+        self._received = self._played = self._padding = self._dropped = self._stale = self._overrun = 0
+        self._frames = self._cuts = self._underruns = self._underrun_frames = self._peak = 0
+
+    @property
+    def epoch(self) -> int:
+        """How many cuts there were; chunks name the epoch in which they were received."""
+        return self._epoch
+
+    @property
+    def waiting_samples(self) -> int:
+        """Samples received and not yet taken."""
+        return (len(self._waiting) - self._read_bytes) // self._format.sample_bytes
+
+    @property
+    def speaking(self) -> bool:
+        """Whether an answer is under way: something waits, or more of an answer is to come."""
+        return bool(self._open_responses) or self.waiting_samples > 0
+
+    @property
+    def ready(self) -> bool:
+        """Whether ``take`` would give a frame."""
+        waiting_bytes = len(self._waiting) - self._read_bytes
+        return waiting_bytes >= self._format.frame_bytes or (
+            waiting_bytes > 0 and self._queue[-1][0].part.response_id not in self._open_responses
+        )
+
+    def add(self, part: Part, audio: bytes, epoch: int) -> bool:
+        """Put audio behind what waits; ``False``, and counted, when it is stale or the ledger is full."""
+        samples = self._format.samples(len(audio))
+        if epoch != self._epoch:
+            self._stale += samples
+            return False
+        if self.waiting_samples + samples > self._limit_samples:
+            self._overrun += samples
+            return False
+        account = self._accounts.get(part)
+        if account is None:
+            account = self._accounts[part] = Account(part)
+            self._open_responses.setdefault(part.response_id, False)
+        account.received_samples += samples
+        self._received += samples
+        if samples:
+            self._waiting += audio
+            self._queue.append((account, len(audio)))
+            self._peak = max(self._peak, self.waiting_samples)
+        return True
+
+    def complete(self, part: Part, epoch: int) -> None:
+        """Take note that no more audio of a part comes."""
+        account = self._accounts.get(part)
+        if account is not None and epoch == self._epoch:
+            account.complete = True
+            self._settle(account)
+
+    def finish(self, response_id: str, epoch: int) -> None:
+        """Take note that no more audio of a response comes; its last frame may be filled up with silence."""
+        if epoch != self._epoch:
+            return
+        self._open_responses.pop(response_id, None)
+        for account in [account for part, account in self._accounts.items() if part.response_id == response_id]:
+            account.complete = True
+            self._settle(account)
+
+    def take(self) -> Frame | None:
+        """Return the next frame, or ``None`` when nothing is due for the caller.
+
+        A frame is filled up with silence only where the answer ends; a part of a frame in mid-answer waits for the
+        rest.
+        """
+        size = self._format.frame_bytes
+        waiting_bytes = len(self._waiting) - self._read_bytes
+        if not self.ready:
+            self._note_underrun()
+            return None
+        self._in_underrun = False
+        taken_bytes = min(size, waiting_bytes)
+        end = self._read_bytes + taken_bytes
+        audio = bytes(self._waiting[self._read_bytes : end])
+        self._read_bytes = end
+        if end == len(self._waiting) or end > 1 << 16:
+            del self._waiting[:end]
+            self._read_bytes = 0
+        begins, shares = self._shares(taken_bytes)
+        padding_samples = (size - taken_bytes) // self._format.sample_bytes
+        if padding_samples:
+            audio += self._format.silence[: size - taken_bytes]
+        return Frame(audio, shares, padding_samples, begins)
+
+    def mark_played(self, frame: Frame) -> None:
+        """Take note that a frame was written. A frame taken before a cut still counts: the caller hears it."""
+        self._frames += 1
+        self._padding += frame.padding_samples
+        for account, samples in frame.shares:
+            account.played_samples += samples
+            self._played += samples
+            self._settle(account)
+
+    def cut(self) -> CutPoint:
+        """Drop all that waits, and tell how much of each part was played."""
+        begun, unbegun = [], []
+        for account in self._accounts.values():
+            if account.begun:
+                played_ms = account.played_samples * 1000 // self._format.rate_hz
+                begun.append(PartCut(account.part, account.played_samples, account.received_samples, played_ms))
+            else:
+                unbegun.append(account.part)
+        dropped = self.waiting_samples
+        self._dropped += dropped
+        self._cuts += bool(self._accounts)
+        self._epoch += 1
+        self._waiting.clear()
+        self._read_bytes = 0
+        self._queue.clear()
+        self._accounts.clear()
+        self._open_responses.clear()
+        self._in_underrun = False
+        return CutPoint(tuple(begun), tuple(unbegun), dropped, self._epoch)
+
+    def statistics(self) -> LedgerStatistics:
+        """Tell the sums so far."""
+        return LedgerStatistics(
+            received_samples=self._received,
+            played_samples=self._played,
+            padding_samples=self._padding,
+            dropped_samples=self._dropped,
+            stale_samples=self._stale,
+            overrun_samples=self._overrun,
+            frames=self._frames,
+            cuts=self._cuts,
+            underruns=self._underruns,
+            underrun_frames=self._underrun_frames,
+            peak_waiting_samples=self._peak,
+        )
+
+    def _shares(self, size_bytes: int) -> tuple[Part | None, tuple[tuple[Account, int], ...]]:
+        shares = []
+        begins: Part | None = None
+        while size_bytes:
+            account, available = self._queue[0]
+            part_bytes = min(available, size_bytes)
+            shares.append((account, part_bytes // self._format.sample_bytes))
+            if not account.begun:
+                account.begun = True
+                begins = begins or account.part
+                if account.part.response_id in self._open_responses:
+                    self._open_responses[account.part.response_id] = True
+            size_bytes -= part_bytes
+            if part_bytes == available:
+                self._queue.popleft()
+            else:
+                self._queue[0] = (account, available - part_bytes)
+        return begins, tuple(shares)
+
+    def _settle(self, account: Account) -> None:
+        # What is complete and played to its end is out of reach of a cut.
+        if account.complete and account.played_samples >= account.received_samples:
+            self._accounts.pop(account.part, None)
+
+    def _note_underrun(self) -> None:
+        if not any(self._open_responses.values()):
+            return
+        self._underrun_frames += 1
+        if not self._in_underrun:
+            self._in_underrun = True
+            self._underruns += 1

@@ -1,0 +1,304 @@
+"""The neutral words of a session: what we ask of a provider (commands) and what happened (events).
+
+A dialect spells them. Commands are imperatives, events past participles. Events that begin on our side of the wire (the
+connection opened, the playout was cut, the leg ended) are events like the others: the session machine has one way in.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from voxpipe.audio import AudioFormat, FormatPair
+from voxpipe.config import SessionConfig
+from voxpipe.sansio.ledger import CutPoint
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class ConfigureSession:
+    """Ask for formats, voice, instructions and turn detection."""
+
+    session: SessionConfig
+    formats: FormatPair
+
+
+@attrs.frozen
+class CommitAudio:
+    """End the caller's turn by hand (without server turn detection)."""
+
+
+@attrs.frozen
+class ClearAudio:
+    """Forget the caller's audio since the last turn."""
+
+
+@attrs.frozen
+class CreateResponse:
+    """Ask the agent to speak; ``instructions`` for this response only."""
+
+    instructions: str | None = None
+
+
+@attrs.frozen
+class CancelResponse:
+    """Stop the response that is being generated."""
+
+    response_id: str
+
+
+@attrs.frozen
+class TruncateItem:
+    """Tell how much of an item the caller heard."""
+
+    item_id: str
+    content_index: int
+    audio_end_ms: int
+
+
+@attrs.frozen
+class DeleteItem:
+    """Remove an item from the conversation."""
+
+    item_id: str
+
+
+Command = ConfigureSession | CommitAudio | ClearAudio | CreateResponse | CancelResponse | TruncateItem | DeleteItem
+
+# --- events from the provider -----------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class SessionCreated:
+    """The provider opened a session, with its own defaults."""
+
+    session_id: str | None
+
+
+@attrs.frozen
+class SessionUpdated:
+    """The configuration in effect; a format no name is known for is given in the provider's words."""
+
+    uplink: AudioFormat | str
+    downlink: AudioFormat | str
+
+
+@attrs.frozen
+class ErrorReported:
+    """The provider reported an error; ``command_id`` names our command, where it does."""
+
+    code: str
+    message: str
+    param: str | None
+    command_id: str | None
+
+
+@attrs.frozen
+class SpeechStarted:
+    """The provider hears the caller."""
+
+    item_id: str | None
+    audio_start_ms: int | None
+
+
+@attrs.frozen
+class SpeechStopped:
+    """The caller's turn has ended."""
+
+    item_id: str | None
+    audio_end_ms: int | None
+
+
+@attrs.frozen
+class AudioCommitted:
+    """The caller's turn became an item."""
+
+    item_id: str | None
+
+
+@attrs.frozen
+class AudioCleared:
+    """The caller's audio was forgotten."""
+
+
+@attrs.frozen
+class ItemAdded:
+    """An item entered the conversation."""
+
+    item_id: str | None
+
+
+@attrs.frozen
+class ItemDone:
+    """An item is final."""
+
+    item_id: str | None
+
+
+@attrs.frozen
+class ItemTruncated:
+    """The provider cut an item as asked."""
+
+    item_id: str | None
+    audio_end_ms: int | None
+
+
+@attrs.frozen
+class ItemDeleted:
+    """The provider removed an item as asked."""
+
+    item_id: str | None
+
+
+@attrs.frozen
+class TranscriptionCompleted:
+    """What the caller said."""
+
+    item_id: str | None
+    transcript: str | None
+
+
+@attrs.frozen
+class TranscriptionFailed:
+    """The caller's words could not be written down."""
+
+    item_id: str | None
+    message: str | None
+
+
+@attrs.frozen
+class ResponseCreated:
+    """The agent begins an answer."""
+
+    response_id: str
+
+
+@attrs.frozen
+class ResponseDone:
+    """The answer has been generated (``completed``) or was ended (``cancelled``, ``failed``, ``incomplete``)."""
+
+    response_id: str
+    status: str | None
+    reason: str | None
+
+
+@attrs.frozen
+class OutputItemAdded:
+    """The answer has a further item; ``item_type`` is ``message`` for speech."""
+
+    response_id: str
+    item_id: str
+    item_type: str | None
+
+
+@attrs.frozen
+class AudioReceived:
+    """Agent audio of any length, in the session's downlink format."""
+
+    response_id: str
+    item_id: str
+    content_index: int
+    audio: bytes = attrs.field(repr=False)
+
+
+@attrs.frozen
+class AudioCompleted:
+    """No more audio of this content comes."""
+
+    response_id: str
+    item_id: str
+    content_index: int
+
+
+@attrs.frozen
+class TranscriptReceived:
+    """Some of the agent's words."""
+
+    response_id: str | None
+    item_id: str | None
+    delta: str
+
+
+@attrs.frozen
+class TranscriptCompleted:
+    """The agent's words."""
+
+    response_id: str | None
+    item_id: str | None
+    transcript: str | None
+
+
+@attrs.frozen
+class UnknownEvent:
+    """A type this dialect has no word for; providers add some weekly."""
+
+    wire_type: str
+
+
+# --- events of our own ------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Connected:
+    """The WebSocket is open."""
+
+
+@attrs.frozen
+class ConnectionLost:
+    """The WebSocket was closed by the provider, or is gone."""
+
+    code: int
+    reason: str
+
+
+@attrs.frozen
+class PlayoutCut:
+    """The answer to ``CutPlayout``."""
+
+    cut_point: CutPoint
+
+
+@attrs.frozen
+class PlayoutFinished:
+    """The answer to ``AwaitPlayout``: the caller has heard everything."""
+
+
+@attrs.frozen
+class LegEnded:
+    """The caller is gone."""
+
+    reason: str
+
+
+@attrs.frozen
+class DrainRequested:
+    """Finish what waits, then close."""
+
+    reason: str
+
+
+LocalEvent = Connected | ConnectionLost | PlayoutCut | PlayoutFinished | LegEnded | DrainRequested
+ProviderEvent = (
+    SessionCreated
+    | SessionUpdated
+    | ErrorReported
+    | SpeechStarted
+    | SpeechStopped
+    | AudioCommitted
+    | AudioCleared
+    | ItemAdded
+    | ItemDone
+    | ItemTruncated
+    | ItemDeleted
+    | TranscriptionCompleted
+    | TranscriptionFailed
+    | ResponseCreated
+    | ResponseDone
+    | OutputItemAdded
+    | AudioReceived
+    | AudioCompleted
+    | TranscriptReceived
+    | TranscriptCompleted
+    | UnknownEvent
+)
+Event = ProviderEvent | LocalEvent

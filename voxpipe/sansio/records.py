@@ -1,0 +1,132 @@
+"""The log's records: one JSON object per line.
+
+Every line has ``timestamp`` (ISO 8601, UTC, microseconds), ``event_type`` and ``event_data``, which for provider events
+are the wire type and the wire message, so that scripts written for plain Realtime logs keep working. Besides: ``v``
+(schema version), ``seq`` (gapless unless records were lost), ``t_ns`` (monotonic, from the leg's start), ``leg`` (UUID)
+and ``direction``. Events of our own have dotted names in the same style.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, TypeAlias
+
+import attrs
+import cattrs
+import orjson
+import pybase64
+
+from voxpipe.audio import AudioFormat
+from voxpipe.errors import RecordError
+
+SCHEMA_VERSION = 1
+
+Direction: TypeAlias = Literal["sent", "received", "local"]
+AudioMode: TypeAlias = Literal["digest", "inline", "sidecar"]
+
+REDACTED = "[redacted]"
+SECRET_KEYS = frozenset(
+    {"authorization", "api_key", "api-key", "apikey", "token", "secret", "password", "client_secret"}
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@attrs.frozen
+class Record:
+    """One line of the log."""
+
+    seq: int
+    t_ns: int
+    timestamp: str
+    leg: str | None
+    direction: Direction
+    event_type: str
+    event_data: dict[str, Any]
+    v: int = SCHEMA_VERSION
+
+    def to_line(self) -> bytes:
+        """Write the record as one line of JSON, newline included."""
+        return orjson.dumps(
+            {
+                "timestamp": self.timestamp,
+                "event_type": self.event_type,
+                "event_data": self.event_data,
+                "v": self.v,
+                "seq": self.seq,
+                "t_ns": self.t_ns,
+                "leg": self.leg,
+                "direction": self.direction,
+            },
+            option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS,
+        )
+
+
+_CONVERTER = cattrs.Converter()
+_CONVERTER.register_structure_hook(int, lambda value, _: _exactly(int, value))
+_CONVERTER.register_structure_hook(str, lambda value, _: _exactly(str, value))
+
+
+def _exactly(expected: type, value: Any) -> Any:
+    if type(value) is not expected:
+        raise TypeError(f"expected {expected.__name__}, got {value!r}")
+    return value
+
+
+def parse_line(line: bytes | str, line_no: int = 1) -> Record:
+    """Read one line; ``RecordError`` when it is not a record."""
+    try:
+        tree = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise RecordError(line_no, f"expected JSON: {error}") from None
+    if not isinstance(tree, dict):
+        raise RecordError(line_no, f"expected a JSON object, got {type(tree).__name__}")
+    try:
+        return _CONVERTER.structure(tree, Record)
+    except cattrs.BaseValidationError as group:
+        raise RecordError(line_no, "; ".join(cattrs.transform_error(group))) from None
+
+
+def format_timestamp(unix_ns: int) -> str:
+    """Write an instant as ISO 8601 in UTC with microseconds."""
+    return (_EPOCH + timedelta(microseconds=unix_ns // 1000)).isoformat(timespec="microseconds")
+
+
+def digest_audio(audio: bytes, format_: AudioFormat | None) -> dict[str, Any]:
+    """Say what identifies a stretch of audio without holding it: bytes, milliseconds and a BLAKE2b hash of 64 bits."""
+    digest: dict[str, Any] = {"bytes": len(audio), "blake2b": hashlib.blake2b(audio, digest_size=8).hexdigest()}
+    if format_ is not None:
+        digest["duration_ms"] = round(format_.duration_ms(len(audio)), 3)
+    return digest
+
+
+def audio_evidence(
+    audio: bytes, format_: AudioFormat | None, mode: AudioMode, offset_samples: int | None = None
+) -> str | dict[str, Any]:
+    """Return what stands for audio in a record: base64 when ``inline``, else a digest; ``sidecar`` adds the offset."""
+    if mode == "inline":
+        return pybase64.b64encode_as_string(audio)
+    digest = digest_audio(audio, format_)
+    return digest if offset_samples is None else {**digest, "offset_samples": offset_samples}
+
+
+def redact(value: Any, secrets: frozenset[str] = frozenset()) -> Any:
+    """Copy JSON data without what is secret: values of keys such as ``authorization``, all headers, and known
+    secrets."""
+    if isinstance(value, Mapping):
+        return {name: _redact_key(str(name), item, secrets) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [redact(item, secrets) for item in value]
+    if isinstance(value, str):
+        for secret in secrets:
+            value = value.replace(secret, REDACTED)
+    return value
+
+
+def _redact_key(name: str, value: Any, secrets: frozenset[str]) -> Any:
+    if name.lower() in SECRET_KEYS and value is not None and not isinstance(value, Mapping):
+        return REDACTED
+    if name.lower() == "headers" and isinstance(value, Mapping):
+        return dict.fromkeys(value, REDACTED)
+    return redact(value, secrets)

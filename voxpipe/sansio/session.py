@@ -1,0 +1,427 @@
+"""The session machine: from the open WebSocket to its end, without a guess.
+
+Theory of operation
+===================
+
+One machine drives one session. Whatever happens is an event: what the provider sent, what happened here (the connection
+opened, the leg ended), and the answers to its own effects. ``receive(event, now_ns)`` looks up
+``TRANSITIONS[state][type]``, runs the reaction named there and returns effects, which are values: the actor carries
+them out. What must happen by a time is in ``deadline_ns``; when it has passed, ``expire(now_ns)`` does what is due. The
+machine never asks for the time.
+
+::
+
+    CONNECTING   the socket is open; we have sent nothing; nothing of ours is in force
+    CONFIGURING  our session.update is out and not acknowledged
+    READY        the provider confirmed exactly the formats we asked for: audio flows, both ways
+    DRAINING     no more caller audio goes out; the running answer is generated and played to its end
+    CLOSED       ended in peace
+    FAILED       ended with an error, expected and actual side by side
+
+The gate. Caller audio is accepted in READY only, agent audio in READY and DRAINING. Audio from the provider before that
+is refused and counted, and so is the rest of a response that began before the acknowledgement: it was made under a
+configuration that nobody confirmed. A provider's confirmation does not carry our id, so it is matched by type, and an
+error that names no command while our configuration is unanswered refuses it.
+
+Cuts. ``SpeechStarted`` makes ``CutPlayout``; the ledger's answer comes back as ``PlayoutCut``, and only then are the
+provider's items truncated to what was played and those never begun deleted. Later audio of a cut response is stale.
+``CancelResponse`` is sent only while a response runs and only if the provider does not cancel by itself.
+
+Commands wait in ``pending`` for the event in ``ACKS``, oldest first. Only an unanswered configuration is fatal. Any
+other refusal or missing answer is a note in the log: a call must survive a truncation that the provider does not like.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from voxpipe.audio import NS_PER_S, FormatPair
+from voxpipe.config import SessionConfig
+from voxpipe.errors import AckTimeout, CommandRefused, FormatMismatch, LocalProtocolError, SessionError
+from voxpipe.sansio.answers import Answers, Verdict
+from voxpipe.sansio.dialect import Dialect
+from voxpipe.sansio.effects import (
+    AwaitPlayout,
+    Close,
+    CompletePart,
+    CutPlayout,
+    Effect,
+    Fail,
+    FinishResponse,
+    Note,
+    Play,
+    Send,
+)
+from voxpipe.sansio.ledger import Part
+from voxpipe.sansio.pending import PendingCommands
+from voxpipe.sansio.realtime import (
+    AudioCompleted,
+    AudioReceived,
+    CancelResponse,
+    Command,
+    ConfigureSession,
+    Connected,
+    ConnectionLost,
+    CreateResponse,
+    DeleteItem,
+    DrainRequested,
+    ErrorReported,
+    Event,
+    LegEnded,
+    OutputItemAdded,
+    PlayoutCut,
+    PlayoutFinished,
+    ResponseCreated,
+    ResponseDone,
+    SessionCreated,
+    SessionUpdated,
+    SpeechStarted,
+    TruncateItem,
+)
+from voxpipe.sansio.transitions import (
+    CLOSED,
+    CONFIGURING,
+    CONNECTING,
+    DRAINING,
+    FAILED,
+    READY,
+    TRANSITIONS,
+    State,
+)
+
+
+@attrs.frozen
+class SessionTimeouts:
+    """What the machine waits for, in nanoseconds."""
+
+    ack_ns: int = 2 * NS_PER_S
+    drain_ns: int = 10 * NS_PER_S
+    limit_ns: int = 3590 * NS_PER_S
+
+
+@attrs.frozen
+class SessionStatistics:
+    """What a session did so far; times in nanoseconds, audio in chunks and bytes of the provider's format."""
+
+    state: str
+    ack_ns: int | None
+    chunks_played: int
+    bytes_played: int
+    chunks_refused: int
+    bytes_refused: int
+    chunks_stale: int
+    bytes_stale: int
+    caller_turns: int
+    responses: int
+    cuts: int
+    truncations: int
+    commands_refused: int
+    commands_unanswered: int
+    errors: int
+
+
+class Session:
+    """One session with one provider; see the module's docstring. Pure: the actor gives the time and does the I/O."""
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        config: SessionConfig,
+        formats: FormatPair,
+        timeouts: SessionTimeouts | None = None,
+        *,
+        command_ids: Callable[[int], str] = "vx_{}".format,
+    ) -> None:
+        self._dialect = dialect
+        self._config = config
+        self._formats = formats
+        self._timeouts = timeouts or SessionTimeouts()
+        self._command_ids = command_ids
+        self._commands = 0
+        self._state = CONNECTING
+        self._now_ns = 0
+        self._pending = PendingCommands(self._timeouts.ack_ns)
+        self._drain_reason = ""
+        self._state_deadline_ns: int | None = None
+        self._effects: list[Effect] = []
+        self._answers = Answers()
+        self._cutting = False
+        self._epoch = 0
+        self._ack_ns: int | None = None
+        self._count = dict.fromkeys(
+            [field.name for field in attrs.fields(SessionStatistics) if field.name not in ("state", "ack_ns")], 0
+        )
+
+    # --- what the actor asks ------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """Where the session is."""
+        return self._state
+
+    @property
+    def over(self) -> bool:
+        """Whether the session has ended, in peace or not."""
+        return self._state in (CLOSED, FAILED)
+
+    @property
+    def epoch(self) -> int:
+        """How many cuts there were."""
+        return self._epoch
+
+    @property
+    def accepts_uplink(self) -> bool:
+        """Whether caller audio may go out."""
+        return self._state is READY
+
+    @property
+    def accepts_downlink(self) -> bool:
+        """Whether agent audio may be played."""
+        return self._state in (READY, DRAINING)
+
+    @property
+    def deadline_ns(self) -> int | None:
+        """When ``expire`` must be called, at the latest."""
+        deadlines = [self._pending.deadline_ns, self._state_deadline_ns]
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def statistics(self) -> SessionStatistics:
+        """Tell what the session did so far."""
+        return SessionStatistics(state=self._state.name.lower(), ack_ns=self._ack_ns, **self._count)
+
+    # --- the two ways in ----------------------------------------------------------------------------------------------
+
+    def receive(self, event: Event, now_ns: int) -> list[Effect]:
+        """Take an event; return what is to be done. An event without an entry in the table changes nothing."""
+        self._now_ns = now_ns
+        transition = TRANSITIONS[self._state].get(type(event))
+        if transition is not None:
+            getattr(self, transition.reaction)(event)
+            if self._state not in transition.targets:
+                raise LocalProtocolError(
+                    f"expected {transition.reaction} to end in {' or '.join(s.name for s in transition.targets)}, "
+                    f"got {self._state.name}"
+                )
+        return self._take_effects()
+
+    def expire(self, now_ns: int) -> list[Effect]:
+        """Do what is due at ``now_ns``: give up waiting, or begin to drain."""
+        self._now_ns = now_ns
+        self._expire_state()
+        for pending in self._pending.take_overdue(now_ns):
+            waited_s = (now_ns - pending.sent_ns) / NS_PER_S
+            if self._state is CONFIGURING and isinstance(pending.command, ConfigureSession):
+                self._fail(AckTimeout(pending.name, pending.expected, waited_s))
+                break
+            self._count["commands_unanswered"] += 1
+            unanswered = {"command": pending.name, "command_id": pending.command_id, "expected": pending.expected}
+            self._note("command.unanswered", {**unanswered, "waited_s": waited_s})
+        return self._take_effects()
+
+    # --- configuration ------------------------------------------------------------------------------------------------
+
+    def _await_created(self, _event: Connected) -> None:
+        self._state_deadline_ns = self._now_ns + self._timeouts.ack_ns
+
+    def _configure(self, event: SessionCreated) -> None:
+        self._state = CONFIGURING
+        self._state_deadline_ns = None
+        self._note("session.created", {"session_id": event.session_id, "requested": _words(self._formats)})
+        self._send(ConfigureSession(self._config, self._formats))
+
+    def _compare(self, event: SessionUpdated) -> None:
+        requested = (str(self._formats.uplink), str(self._formats.downlink))
+        confirmed = (str(event.uplink), str(event.downlink))
+        pending = self._pending.confirm(event)
+        if (event.uplink, event.downlink) != (self._formats.uplink, self._formats.downlink):
+            self._fail(FormatMismatch(requested, confirmed))
+        elif self._state is CONFIGURING:
+            self._ack_ns = self._now_ns - pending.sent_ns if pending else None
+            self._become_ready()
+
+    def _become_ready(self) -> None:
+        self._state = READY
+        self._state_deadline_ns = self._now_ns + self._timeouts.limit_ns
+        ack_ms = None if self._ack_ns is None else round(self._ack_ns / 1e6, 3)
+        self._note("session.ready", {"confirmed": _words(self._formats), "ack_ms": ack_ms})
+        if self._config.greeting:
+            self._send(CreateResponse(self._config.greeting))
+
+    def _refused(self, event: ErrorReported) -> None:
+        self._count["errors"] += 1
+        ours = self._pending.find(ConfigureSession)
+        if ours is not None and event.command_id not in (None, ours.command_id):
+            return
+        name = "ConfigureSession" if ours else "the connection"
+        message = event.message + (f" (param {event.param})" if event.param else "")
+        self._fail(CommandRefused(name, event.code, message))
+
+    def _begin_unconfirmed(self, event: ResponseCreated) -> None:
+        self._answers.begin_unconfirmed(event.response_id)
+
+    def _finish_unconfirmed(self, event: ResponseDone) -> None:
+        self._answers.finish(event.response_id)
+
+    def _refuse(self, event: AudioReceived) -> None:
+        self._answers.begin_unconfirmed(event.response_id)
+        self._turn_away("refused", event, "before the acknowledgement")
+
+    # --- answers ------------------------------------------------------------------------------------------------------
+
+    def _begin_response(self, event: ResponseCreated) -> None:
+        self._pending.confirm(event)
+        self._answers.begin(event.response_id)
+        self._count["responses"] += 1
+
+    def _note_item(self, event: OutputItemAdded) -> None:
+        if event.item_type == "message":
+            self._answers.add_item(event.response_id, event.item_id)
+
+    def _play(self, event: AudioReceived) -> None:
+        verdict = self._answers.verdict(event.response_id)
+        if verdict is Verdict.UNCONFIRMED:
+            self._turn_away("refused", event, "response began before the acknowledgement")
+        elif verdict is Verdict.STALE:
+            self._turn_away("stale", event, "response was cut")
+        else:
+            self._count["chunks_played"] += 1
+            self._count["bytes_played"] += len(event.audio)
+            part = Part(event.response_id, event.item_id, event.content_index)
+            self._effects.append(Play(part, event.audio, self._epoch))
+
+    def _turn_away(self, how: str, event: AudioReceived, because: str) -> None:
+        self._count[f"chunks_{how}"] += 1
+        self._count[f"bytes_{how}"] += len(event.audio)
+        data = {"response_id": event.response_id, "bytes": len(event.audio), "because": because}
+        self._note(f"audio.{how}", data)
+
+    def _complete_part(self, event: AudioCompleted) -> None:
+        if self._answers.verdict(event.response_id) is Verdict.PLAY:
+            part = Part(event.response_id, event.item_id, event.content_index)
+            self._effects.append(CompletePart(part, self._epoch))
+
+    def _finish_response(self, event: ResponseDone) -> None:
+        self._pending.confirm(event)
+        if self._answers.finish(event.response_id) is Verdict.PLAY:
+            self._effects.append(FinishResponse(event.response_id, self._epoch))
+        if event.status == "failed":
+            self._note("response.failed", {"response_id": event.response_id, "reason": event.reason})
+        if self._state is DRAINING and not self._answers.running:
+            self._effects.append(AwaitPlayout())
+
+    # --- barge-in -----------------------------------------------------------------------------------------------------
+
+    def _cut(self, _event: SpeechStarted) -> None:
+        self._count["caller_turns"] += 1
+        if not self._cutting:
+            self._cutting = True
+            self._effects.append(CutPlayout())
+
+    def _truncate(self, event: PlayoutCut) -> None:
+        self._cutting = False
+        point = event.cut_point
+        self._epoch = point.epoch
+        begun = {cut.part.item_id for cut in point.begun}
+        unbegun = [part.item_id for part in point.unbegun]
+        for response_id, item_ids in self._answers.cut(begun).items():
+            # Items of which no audio has come yet are not the ledger's to know.
+            unbegun += item_ids
+            if not self._server_interrupts:
+                self._send(CancelResponse(response_id))
+        for cut in point.begun:
+            self._count["truncations"] += 1
+            self._send(TruncateItem(cut.part.item_id, cut.part.content_index, cut.played_ms))
+        for item_id in dict.fromkeys(unbegun):
+            if item_id not in begun:
+                self._send(DeleteItem(item_id))
+        self._count["cuts"] += bool(point.begun or unbegun)
+
+    @property
+    def _server_interrupts(self) -> bool:
+        detection = self._config.turn_detection
+        return detection.type != "none" and detection.interrupt_response
+
+    # --- ends ---------------------------------------------------------------------------------------------------------
+
+    def _survive(self, event: ErrorReported) -> None:
+        self._count["errors"] += 1
+        if event.code in self._dialect.fatal_codes:
+            self._fail(SessionError(f"the provider ended the session: {event.code}: {event.message}"))
+            return
+        refused = self._pending.refuse(event.command_id)
+        if refused is not None:
+            self._count["commands_refused"] += 1
+            names = {"command": refused.name, "command_id": refused.command_id}
+            self._note("command.refused", {**names, "code": event.code, "message": event.message})
+
+    def _lose(self, event: ConnectionLost) -> None:
+        reason = f": {event.reason}" if event.reason else ""
+        doing = {CONNECTING: "session.created", CONFIGURING: "session.updated"}.get(self._state, "the session to go on")
+        self._fail(SessionError(f"expected {doing}, got the connection closed with code {event.code}{reason}"))
+
+    def _end(self, event: LegEnded | DrainRequested) -> None:
+        self._close(event.reason)
+
+    def _drain(self, event: DrainRequested) -> None:
+        self._state = DRAINING
+        self._state_deadline_ns = self._now_ns + self._timeouts.drain_ns
+        self._note("session.draining", {"because": event.reason, "running_responses": self._answers.running})
+        self._drain_reason = event.reason
+        if not self._answers.running:
+            self._effects.append(AwaitPlayout())
+
+    def _finish_draining(self, _event: PlayoutFinished) -> None:
+        if not self._answers.running:
+            self._close(self._drain_reason)
+
+    def _expire_state(self) -> None:
+        if self._state_deadline_ns is None or self._now_ns < self._state_deadline_ns:
+            return
+        self._state_deadline_ns = None
+        if self._state is CONNECTING:
+            self._fail(AckTimeout("the connection", "session.created", self._timeouts.ack_ns / NS_PER_S))
+        elif self._state is READY:
+            self._drain(DrainRequested("session limit reached"))
+        elif self._state is DRAINING:
+            self._note("session.drain_timeout", {"running_responses": self._answers.running})
+            self._close(f"{self._drain_reason}, drain timed out")
+
+    def _close(self, reason: str) -> None:
+        self._state = CLOSED
+        self._state_deadline_ns = None
+        self._pending.clear()
+        self._effects.append(Close(reason))
+
+    def _fail(self, error: SessionError) -> None:
+        self._state = FAILED
+        self._state_deadline_ns = None
+        self._pending.clear()
+        self._effects.append(Fail(error))
+
+    # --- commands and their answers -----------------------------------------------------------------------------------
+
+    def _send(self, command: Command) -> None:
+        if not self._dialect.supports(type(command)):
+            self._note("command.unsupported", {"command": type(command).__name__})
+            return
+        self._commands += 1
+        command_id = self._command_ids(self._commands)
+        self._pending.add(command_id, command, self._now_ns)
+        self._effects.append(Send(command_id, command))
+
+    def _acknowledge(self, event: Any) -> None:
+        self._pending.confirm(event)
+
+    def _note(self, event_type: str, data: dict[str, Any]) -> None:
+        self._effects.append(Note(event_type, data))
+
+    def _take_effects(self) -> list[Effect]:
+        effects, self._effects = self._effects, []
+        return effects
+
+
+def _words(formats: FormatPair) -> dict[str, str]:
+    return {"uplink": str(formats.uplink), "downlink": str(formats.downlink)}

@@ -1,0 +1,160 @@
+"""The session machine's table: the states, what each event does in each, and which event confirms which command.
+
+What the states mean and why it is so is told in ``session.py``, which runs this table. The figure in the README is
+drawn from it by ``draw_states``.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Final
+
+import attrs
+
+from voxpipe.sansio.realtime import (
+    AudioCleared,
+    AudioCommitted,
+    AudioCompleted,
+    AudioReceived,
+    CancelResponse,
+    ClearAudio,
+    CommitAudio,
+    ConfigureSession,
+    Connected,
+    ConnectionLost,
+    CreateResponse,
+    DeleteItem,
+    DrainRequested,
+    ErrorReported,
+    ItemDeleted,
+    ItemTruncated,
+    LegEnded,
+    OutputItemAdded,
+    PlayoutCut,
+    PlayoutFinished,
+    ResponseCreated,
+    ResponseDone,
+    SessionCreated,
+    SessionUpdated,
+    SpeechStarted,
+    TruncateItem,
+)
+
+
+class State(enum.Enum):
+    """Where a session is in its life."""
+
+    CONNECTING = enum.auto()
+    CONFIGURING = enum.auto()
+    READY = enum.auto()
+    DRAINING = enum.auto()
+    CLOSED = enum.auto()
+    FAILED = enum.auto()
+
+
+CONNECTING, CONFIGURING, READY, DRAINING, CLOSED, FAILED = State
+
+
+@attrs.frozen
+class Transition:
+    """What an event does in a state: the reaction's name, and the states in which it may leave the machine."""
+
+    reaction: str
+    targets: tuple[State, ...]
+
+
+def _stay(state: State, reaction: str) -> Transition:
+    return Transition(reaction, (state,))
+
+
+def _audio(state: State) -> dict[type, Transition]:
+    """What happens to answers while audio flows."""
+    return {
+        SpeechStarted: _stay(state, "_cut"),
+        PlayoutCut: _stay(state, "_truncate"),
+        ResponseCreated: _stay(state, "_begin_response"),
+        OutputItemAdded: _stay(state, "_note_item"),
+        AudioReceived: _stay(state, "_play"),
+        AudioCompleted: _stay(state, "_complete_part"),
+        ItemTruncated: _stay(state, "_acknowledge"),
+        ItemDeleted: _stay(state, "_acknowledge"),
+        AudioCommitted: _stay(state, "_acknowledge"),
+        AudioCleared: _stay(state, "_acknowledge"),
+        SessionUpdated: Transition("_compare", (state, FAILED)),
+        ErrorReported: Transition("_survive", (state, FAILED)),
+        ConnectionLost: Transition("_lose", (FAILED,)),
+        LegEnded: Transition("_end", (CLOSED,)),
+    }
+
+
+def _unconfirmed(state: State) -> dict[type, Transition]:
+    """What happens while no format is confirmed."""
+    return {
+        ResponseCreated: _stay(state, "_begin_unconfirmed"),
+        ResponseDone: _stay(state, "_finish_unconfirmed"),
+        AudioReceived: _stay(state, "_refuse"),
+        ConnectionLost: Transition("_lose", (FAILED,)),
+        LegEnded: Transition("_end", (CLOSED,)),
+        DrainRequested: Transition("_end", (CLOSED,)),
+    }
+
+
+TRANSITIONS: Final[dict[State, dict[type, Transition]]] = {
+    CONNECTING: {
+        Connected: _stay(CONNECTING, "_await_created"),
+        SessionCreated: Transition("_configure", (CONFIGURING,)),
+        ErrorReported: Transition("_refused", (FAILED,)),
+        **_unconfirmed(CONNECTING),
+    },
+    CONFIGURING: {
+        SessionUpdated: Transition("_compare", (READY, FAILED)),
+        ErrorReported: Transition("_refused", (CONFIGURING, FAILED)),
+        **_unconfirmed(CONFIGURING),
+    },
+    READY: {
+        ResponseDone: _stay(READY, "_finish_response"),
+        DrainRequested: Transition("_drain", (DRAINING,)),
+        **_audio(READY),
+    },
+    DRAINING: {
+        ResponseDone: _stay(DRAINING, "_finish_response"),
+        PlayoutFinished: Transition("_finish_draining", (DRAINING, CLOSED)),
+        **_audio(DRAINING),
+    },
+    CLOSED: {},
+    FAILED: {},
+}
+
+EXPIRIES: Final[dict[State, dict[str, State]]] = {
+    CONNECTING: {"no session.created in time": FAILED},
+    CONFIGURING: {"no acknowledgement in time": FAILED},
+    READY: {"session limit": DRAINING},
+    DRAINING: {"drain timeout": CLOSED},
+}
+"""What a passed deadline does in each state."""
+
+ACKS: Final[dict[type, type]] = {
+    ConfigureSession: SessionUpdated,
+    CreateResponse: ResponseCreated,
+    CancelResponse: ResponseDone,
+    CommitAudio: AudioCommitted,
+    ClearAudio: AudioCleared,
+    TruncateItem: ItemTruncated,
+    DeleteItem: ItemDeleted,
+}
+"""The event that confirms a command. Where both name an item or a response, it must be the same one."""
+
+
+def draw_states() -> str:
+    """Draw the table as a Mermaid state diagram; events that only leave the machine where it is are left out."""
+    lines = ["stateDiagram-v2", "    [*] --> CONNECTING"]
+    for state, row in TRANSITIONS.items():
+        events: dict[State, list[str]] = {}
+        for event, transition in row.items():
+            for target in transition.targets:
+                if target is not state:
+                    events.setdefault(target, []).append(event.__name__)
+        lines += [f"    {state.name} --> {target.name}: {', '.join(names)}" for target, names in events.items()]
+        lines += [f"    {state.name} --> {target.name}: {why}" for why, target in EXPIRIES.get(state, {}).items()]
+    lines += ["    CLOSED --> [*]", "    FAILED --> [*]"]
+    return "\n".join(lines)
