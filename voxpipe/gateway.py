@@ -6,6 +6,7 @@ concerns no single leg (started, refused, drained) goes into the gateway's own l
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 import time
 import traceback
@@ -27,7 +28,6 @@ from voxpipe.sansio.audiosocket import HANGUP
 from voxpipe.sansio.records import format_timestamp
 from voxpipe.wav import read_wav
 from voxpipe.websocket import Dial, dial_tcp, parse_url
-import contextlib
 
 REFUSE_TIMEOUT_S = 1.0
 GatewayStarted = tuple[str, int]

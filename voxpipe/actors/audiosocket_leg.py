@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -14,7 +15,6 @@ from voxpipe.audio import AudioFormat
 from voxpipe.errors import RemoteProtocolError
 from voxpipe.sansio.audiosocket import HANGUP, Decoder, DecoderStatistics, encode_audio
 from voxpipe.sansio.leg import LegEvent
-import contextlib
 
 RECEIVE_BYTES = 16 * 1024
 HANGUP_TIMEOUT_S = 1.0

@@ -24,6 +24,7 @@ from voxpipe.errors import AckTimeout, CommandRefused, FormatMismatch, RemotePro
 from voxpipe.sansio.dialect import Dialect, Wire
 from voxpipe.sansio.effects import Chunk, Close, CutPlayout, Effect, Fail, Note, Send
 from voxpipe.sansio.ledger import CutPoint
+from voxpipe.sansio.pending import SessionTimeouts
 from voxpipe.sansio.realtime import (
     AudioReceived,
     Connected,
@@ -34,7 +35,7 @@ from voxpipe.sansio.realtime import (
     PlayoutCut,
     PlayoutFinished,
 )
-from voxpipe.sansio.session import Session, SessionTimeouts
+from voxpipe.sansio.session import Session
 from voxpipe.websocket import Dial, WebSocket, WebSocketClosed, WebSocketRefused, connect_websocket
 
 COMMANDS_CAPACITY = 64

@@ -1,4 +1,4 @@
-"""The commands that are neither acknowledged nor refused yet."""
+"""What the session machine waits for: its timeouts, and the commands that are neither acknowledged nor refused yet."""
 
 from __future__ import annotations
 
@@ -6,8 +6,18 @@ from typing import Any
 
 import attrs
 
+from voxpipe.audio import NS_PER_S
 from voxpipe.sansio.realtime import Command
 from voxpipe.sansio.transitions import ACKS
+
+
+@attrs.frozen
+class SessionTimeouts:
+    """What the machine waits for, in nanoseconds."""
+
+    ack_ns: int = 2 * NS_PER_S
+    drain_ns: int = 10 * NS_PER_S
+    limit_ns: int = 3590 * NS_PER_S
 
 
 @attrs.frozen

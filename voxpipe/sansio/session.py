@@ -56,7 +56,7 @@ from voxpipe.sansio.effects import (
     Send,
 )
 from voxpipe.sansio.ledger import Part
-from voxpipe.sansio.pending import PendingCommands
+from voxpipe.sansio.pending import PendingCommands, SessionTimeouts
 from voxpipe.sansio.realtime import (
     AudioCompleted,
     AudioReceived,
@@ -81,6 +81,7 @@ from voxpipe.sansio.realtime import (
     SpeechStarted,
     TruncateItem,
 )
+from voxpipe.sansio.session_statistics import SessionStatistics
 from voxpipe.sansio.transitions import (
     CLOSED,
     CONFIGURING,
@@ -91,36 +92,6 @@ from voxpipe.sansio.transitions import (
     TRANSITIONS,
     State,
 )
-
-
-@attrs.frozen
-class SessionTimeouts:
-    """What the machine waits for, in nanoseconds."""
-
-    ack_ns: int = 2 * NS_PER_S
-    drain_ns: int = 10 * NS_PER_S
-    limit_ns: int = 3590 * NS_PER_S
-
-
-@attrs.frozen
-class SessionStatistics:
-    """What a session did so far; times in nanoseconds, audio in chunks and bytes of the provider's format."""
-
-    state: str
-    ack_ns: int | None
-    chunks_played: int
-    bytes_played: int
-    chunks_refused: int
-    bytes_refused: int
-    chunks_stale: int
-    bytes_stale: int
-    caller_turns: int
-    responses: int
-    cuts: int
-    truncations: int
-    commands_refused: int
-    commands_unanswered: int
-    errors: int
 
 
 class Session:

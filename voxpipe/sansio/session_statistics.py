@@ -1,0 +1,26 @@
+"""What a session did, in numbers."""
+
+from __future__ import annotations
+
+import attrs
+
+
+@attrs.frozen
+class SessionStatistics:
+    """What a session did so far; times in nanoseconds, audio in chunks and bytes of the provider's format."""
+
+    state: str
+    ack_ns: int | None
+    chunks_played: int
+    bytes_played: int
+    chunks_refused: int
+    bytes_refused: int
+    chunks_stale: int
+    bytes_stale: int
+    caller_turns: int
+    responses: int
+    cuts: int
+    truncations: int
+    commands_refused: int
+    commands_unanswered: int
+    errors: int

@@ -1,0 +1,135 @@
+"""What a person sees of running calls: one line a key event, in colour where the terminal has it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from voxpipe.sansio.records import Record
+
+Data = dict[str, Any]
+
+
+def _formats(data: Data) -> str:
+    return " · ".join(f"{side} {name}" for side, name in data.items())
+
+
+def _cut(data: Data) -> str:
+    heard = ", ".join(f"{part['part']['item_id']} at {part['played_ms']} ms" for part in data["begun"])
+    return f"{heard or 'nothing begun'} · {data['dropped_samples']} samples dropped"
+
+
+def _audio(data: Data) -> str:
+    return f"{data['bytes']} bytes · {data['because']}" if "because" in data else f"{data['bytes']} bytes"
+
+
+KEY_EVENTS: dict[str, tuple[str, Callable[[Data], str]]] = {
+    "gateway.started": ("green", lambda data: f"listening on {data['listen']}"),
+    "gateway.draining": ("yellow", lambda data: f"{data['active']} legs left, at most {data['timeout_s']:g} s"),
+    "gateway.drain_timeout": ("red", lambda data: f"{data['active']} legs cut off"),
+    "gateway.stopped": ("green", lambda data: f"{data['legs']} legs, {data['failed']} failed, {data['refused']} refused"),
+    "leg.refused": ("red", lambda data: data["because"]),
+    "leg.started": ("bold", lambda data: f"log {data['log']}"),
+    "leg.format": ("", _formats),
+    "leg.failed": ("red", lambda data: data["message"]),
+    "leg.failure_wav": ("yellow", lambda data: data.get("message") or f"playing {data['path']}"),
+    "leg.crashed": ("red", lambda data: data["message"]),
+    "connection.opened": ("", lambda data: data["url"]),
+    "session.created": ("", lambda data: f"requested {_formats(data['requested'])}"),
+    "session.ready": (
+        "green",
+        lambda data: f"confirmed {_formats(data['confirmed'])} · acknowledged after {data['ack_ms']:g} ms",
+    ),
+    "session.retrying": ("yellow", lambda data: f"{data['refused']} did not work, trying {data['next']}"),
+    "session.draining": ("yellow", lambda data: data["because"]),
+    "session.failed": ("red", lambda data: data["message"]),
+    "session.closed": ("", lambda data: data["because"]),
+    "command.refused": ("yellow", lambda data: f"{data['command']}: {data['code']}: {data['message']}"),
+    "command.unanswered": ("yellow", lambda data: f"{data['command']}: no {data['expected']}"),
+    "audio.refused": ("red", _audio),
+    "playout.started": ("cyan", lambda data: f"agent speaks, item {data['item_id']}"),
+    "playout.finished": ("cyan", lambda data: "agent has spoken"),
+    "playout.cut": ("magenta", _cut),
+    "playout.underrun": ("yellow", lambda data: "nothing to play inside an answer"),
+    "playout.overrun": ("red", _audio),
+    "playout.slip": ("yellow", lambda data: f"{data['slipped_ns'] / 1e6:.0f} ms late"),
+    "uplink.overrun": ("yellow", lambda data: f"{data['total_frames']} frames of the caller dropped"),
+    "records.lost": ("red", lambda data: f"{data['records']} records"),
+    "error.parsing": ("red", lambda data: data["message"]),
+    "error": ("yellow", lambda data: str(data.get("error"))),
+    "input_audio_buffer.speech_started": ("blue", lambda data: "caller speaks"),
+    "input_audio_buffer.speech_stopped": ("blue", lambda data: "caller has spoken"),
+    "conversation.item.input_audio_transcription.completed": ("blue", lambda data: f"caller: {data.get('transcript')}"),
+    "response.output_audio_transcript.done": ("cyan", lambda data: f"agent: {data.get('transcript')}"),
+    "response.audio_transcript.done": ("cyan", lambda data: f"agent: {data.get('transcript')}"),
+}
+"""The records worth a line, each with its style and its words."""
+
+
+class Terminal:
+    """Prints the key records as they come. Text goes to standard error, so that standard output stays for results."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True, highlight=False)
+
+    def show(self, record: Record) -> None:
+        """Print a line for a key record; the others are in the log."""
+        known = KEY_EVENTS.get(record.event_type)
+        if known is None or record.direction == "sent":
+            return
+        style, words = known
+        leg = record.leg[:8] if record.leg else "gateway"
+        self.console.print(
+            Text.assemble(
+                (f"{record.t_ns / 1e9:9.3f}  ", "dim"),
+                (f"{leg:8}  ", "dim"),
+                (f"{record.event_type.removeprefix('input_audio_buffer.'):22} ", style),
+                words(record.event_data),
+            ),
+            soft_wrap=True,
+        )
+
+    def warn(self, text: str) -> None:
+        """Print what an operator should know."""
+        self.console.print(Text(text, style="bold red"), soft_wrap=True)
+
+
+def summary_table(summary: Data, title: str = "Summary of the call") -> Table:
+    """Lay the last record of a leg out for reading."""
+    table = Table(title=title, show_header=False, title_justify="left")
+    table.add_column(style="dim")
+    table.add_column()
+    uplink, downlink, playout = summary["uplink"], summary["downlink"], summary["playout"]
+    formats = summary["formats"]
+    table.add_row("ended because", summary["because"])
+    table.add_row("duration", f"{summary['duration_s']:.1f} s")
+    table.add_row("leg", _formats(formats["leg"]) if formats["leg"] else "format never known")
+    table.add_row("requested", ", then ".join(formats["requested"]))
+    table.add_row("confirmed", _formats(formats["confirmed"]) if formats["confirmed"] else "nothing")
+    table.add_row("acknowledged after", "never" if summary["ack_ms"] is None else f"{summary['ack_ms']:g} ms")
+    table.add_row(
+        "caller to provider",
+        f"{uplink['messages']} messages, {uplink['seconds'] or 0:.2f} s received · {uplink['append_chunks']} appends, "
+        f"{uplink['append_seconds'] or 0:.2f} s sent · {uplink['overrun_frames']} frames dropped",
+    )
+    table.add_row(
+        "provider to caller",
+        f"{downlink['chunks']} chunks, {downlink['seconds'] or 0:.2f} s · {downlink['refused_chunks']} refused, "
+        f"{downlink['stale_chunks']} stale",
+    )
+    if playout:
+        table.add_row(
+            "played",
+            f"{playout['frames']} frames and {playout['silence_frames']} of silence · {playout['underruns']} underruns, "
+            f"{playout['cuts']} cuts, {playout['clock']['slips']} slips, late by at most "
+            f"{playout['clock']['late_max_ns'] / 1e6:.1f} ms",
+        )
+    turns = summary["turns"]
+    table.add_row("turns", f"{turns['caller']} of the caller, {turns['agent']} of the agent, {turns['cut']} cut")
+    table.add_row("peak of channels", ", ".join(f"{name} {peak}" for name, peak in summary["channels_peak"].items()))
+    table.add_row("records", f"{summary['records']['records']} written, {summary['records']['lost']} lost")
+    return table
