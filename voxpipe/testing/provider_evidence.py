@@ -149,3 +149,4 @@ class ProviderNote:
     session: ProviderSession
     kind: str
     text: str
+    complaint: Complaint | None = None

@@ -6,6 +6,7 @@ for PCM both ways, ``session.type`` in every update), from public reports of its
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -23,6 +24,7 @@ from voxpipe.testing.provider_schema import (
     Table,
     Tagged,
     Text,
+    TextMap,
 )
 
 VOICES = ("alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar")
@@ -61,7 +63,7 @@ TRANSCRIPTION = Table(
 NOISE_REDUCTION = Table({"type": Choice(("near_field", "far_field")), "strength": Number(0, 1)})
 VOICE = Either(Choice(VOICES), Table({"id": Text()}, ("id",)))
 TRACING = Either(Choice(("auto",)), Table({"workflow_name": Text(), "group_id": Text(), "metadata": Anything()}))
-METADATA = Anything()
+METADATA = TextMap()
 
 FUNCTION_TOOL = Table({"type": Text(), "name": Text(), "description": Text(), "parameters": Anything()}, ("name",))
 MCP_TOOL = Table(
@@ -199,7 +201,7 @@ RESPONSE = Table(
 )
 
 
-def event(keys: dict[str, Check], required: tuple[str, ...] = ()) -> Table:
+def event(keys: Mapping[str, Check], required: tuple[str, ...] = ()) -> Table:
     """A client event: ``type``, ``event_id`` and these."""
     return Table({"type": Text(), "event_id": Nullable(Text(longest=512)), **keys}, required)
 
@@ -245,7 +247,7 @@ SESSION_DEFAULTS: dict[str, Any] = {
         "output": {"format": _PCM, "voice": "marin", "speed": 1.0},
     },
 }
-"""What ``session.created`` says before anybody has configured anything; 200 ms of silence as captured, not as documented."""
+"""What ``session.created`` says before any update; 200 ms of silence as captured, not 500 as documented."""
 BETA_SESSION_DEFAULTS: dict[str, Any] = {
     **{key: SESSION_DEFAULTS[key] for key in ("instructions", "tools", "tool_choice", "max_output_tokens", "tracing")},
     "output_modalities": ["audio", "text"],

@@ -68,6 +68,17 @@ class Text:
 
 
 @attrs.frozen
+class TextMap:
+    """An object whose values are strings."""
+
+    def refuse(self, value: Any, path: str) -> Refusal | None:  # noqa: D102
+        if not isinstance(value, dict):
+            return _wrong_type(path, "an object", value)
+        wrong = next((key for key, text in value.items() if not isinstance(text, str)), None)
+        return None if wrong is None else _wrong_type(f"{path}.{wrong}", "a string", value[wrong])
+
+
+@attrs.frozen
 class Flag:
     """A boolean."""
 

@@ -77,9 +77,7 @@ class Spelling:
         if "session" in event and self.session:
             read["session"] = self._nest(event["session"], self.session)
         if event.get("response") and self.response:
-            read["response"] = self._nest(
-                event["response"], self.response | {"max_response_output_tokens": ("max_output_tokens",)}
-            )
+            read["response"] = self._nest(event["response"], {**self.response, **_ASKED_OTHERWISE})
         if "item" in event and self.contents:
             back = {spelled: name for name, spelled in self.contents.items()}
             read["item"] = _rename_contents(event["item"], back)
@@ -116,6 +114,7 @@ class Spelling:
 
 
 _ABSENT = object()
+_ASKED_OTHERWISE: dict[str, Path] = {"max_response_output_tokens": ("max_output_tokens",)}
 
 
 def _rename_contents(item: Json, names: Mapping[str, str]) -> Json:

@@ -104,7 +104,8 @@ class Step:
 class Acknowledge:
     """Answer a good ``session.update`` with ``session.updated``, after ``delay_s``.
 
-    ``uplink_instead`` and ``downlink_instead`` name GA formats; the first that was *not* asked for is confirmed, and used.
+    ``uplink_instead`` and ``downlink_instead`` name GA formats; the first that was *not* asked for is confirmed,
+    and used.
     """
 
     delay_s: float = 0.0
@@ -144,9 +145,9 @@ class Pace:
 class Scenario:
     """One way to behave.
 
-    ``formats`` are the GA formats the server takes at all; ``parrot`` says whether turns are answered; ``undercount_ms``
-    is how far the server's own count of an item's audio lies below what it sent; ``extra_keys`` are added to every
-    event; ``session_limit_s`` is the longest a session may last.
+    ``formats`` are the GA formats the server takes at all; ``parrot`` says whether turns are answered; the server's own
+    count of an item's audio is ``undercount_ms`` below what it sent; ``extra_keys`` are added to every event;
+    ``session_limit_s`` is the longest a session may last.
     """
 
     name: str
