@@ -1,0 +1,242 @@
+"""One simulated session on its WebSocket: the line between the pure dialogue and trio."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import attrs
+import orjson
+import trio
+
+from voxpipe.testing.provider_answer import Answer
+from voxpipe.testing.provider_dialogue import Dialogue
+from voxpipe.testing.provider_evidence import AudioSent, Complaint, ProviderNote, ProviderSession
+from voxpipe.testing.provider_schema import Refusal
+from voxpipe.testing.provider_session import SessionConfiguration
+from voxpipe.testing.provider_spelling import Json, Spelling
+from voxpipe.testing.scenario import (
+    EXPIRED_TEXT,
+    Action,
+    Close,
+    Reconfigure,
+    Say,
+    Scenario,
+    SendError,
+    SendEvent,
+    SendText,
+    Stall,
+    Step,
+    Trigger,
+    Vanish,
+)
+from voxpipe.websocket import WebSocket, WebSocketClosed
+
+OUTBOX = 4_096
+OUTBOX_ROOM = 64
+PENDING = 256
+TOO_SLOW = Close(1008, "The client does not read.")
+
+
+@attrs.frozen
+class Outgoing:
+    """One text message, its event type, and the audio it carries."""
+
+    text: str
+    type: str = ""
+    answer: Answer | None = None
+    audio: bytes = b""
+
+
+class Connection:
+    """Runs one session to its end.
+
+    Owns the WebSocket and the outbox; ends when either side closes or is lost. Reading and answering wait while more
+    than ``OUTBOX_ROOM`` messages are on their way; what cannot wait (a scenario's events) fills the outbox up to
+    ``OUTBOX``, and then the client is cut off with 1008.
+    """
+
+    def __init__(
+        self,
+        websocket: WebSocket,
+        stream: trio.abc.Stream,
+        spelling: Spelling,
+        scenario: Scenario,
+        configuration: SessionConfiguration,
+        evidence: ProviderSession,
+        tell: Callable[[ProviderNote], None],
+        start_s: float,
+    ) -> None:
+        self._websocket = websocket
+        self._stream = stream
+        self._spelling = spelling
+        self._scenario = scenario
+        self._evidence = evidence
+        self._tell = tell
+        self._start_s = start_s
+        self._event_ids = itertools.count(1)
+        self._fired: set[int] = set()
+        self._pending = 0
+        self._speaking: dict[str, trio.CancelScope] = {}
+        self._sent_one = trio.Event()
+        self._send, self._outbox = trio.open_memory_channel[Outgoing | Stall | Vanish | Close](OUTBOX)
+        self._dialogue = Dialogue(spelling, scenario, configuration, evidence, self)
+
+    async def run(self, refused: tuple[Refusal, Close] | None = None) -> None:
+        """Hold the session; with ``refused`` only say why, and close."""
+        async with trio.open_nursery() as self._nursery:
+            self._nursery.start_soon(self._send_outbox)
+            if refused is not None:
+                self._dialogue.refuse(refused[0], None)
+                self._send.send_nowait(refused[1])
+            else:
+                self.happened(Trigger.OPENED)
+                if self._scenario.greets:
+                    self._dialogue.greet()
+                self._nursery.start_soon(self._expire)
+            await self._read()
+
+    def now_s(self) -> float:
+        """See ``Line``."""
+        return trio.current_time() - self._start_s
+
+    def emit(self, event: Json, answer: Answer | None = None, audio: bytes = b"") -> None:
+        """See ``Line``."""
+        spelled = self._spelling.write(event)
+        if spelled is not None:
+            event_id = f"event_vp{self._evidence.number:04d}x{next(self._event_ids):06d}"
+            whole = {"event_id": event_id, **spelled, **dict(self._scenario.extra_keys)}
+            self._queue(Outgoing(orjson.dumps(whole).decode(), spelled["type"], answer, audio))
+
+    def later(self, delay_s: float, do: Callable[[], None]) -> None:
+        """See ``Line``; with too much pending it is done at once."""
+        if delay_s <= 0 or self._pending >= PENDING:
+            do()
+        else:
+            self._pending += 1
+            self._nursery.start_soon(self._wait_and_do, delay_s, do)
+
+    def speak(self, answer: Answer) -> None:
+        """See ``Line``."""
+        self._speaking[answer.id] = trio.CancelScope()
+        self._nursery.start_soon(self._speak, answer, self._speaking[answer.id])
+
+    def hush(self, answer: Answer) -> None:
+        """See ``Line``."""
+        if scope := self._speaking.pop(answer.id, None):
+            scope.cancel()
+
+    def happened(self, trigger: Trigger) -> None:
+        """See ``Line``."""
+        due: list[Step] = []
+        for index, step in enumerate(self._scenario.steps):
+            if step.after is trigger and not (step.once and index in self._fired):
+                self._fired.add(index)
+                due.append(step)
+        if due:
+            self._nursery.start_soon(self._play, sorted(due, key=lambda step: step.delay_s))
+
+    def note(self, kind: str, text: str, complaint: Complaint | None = None) -> None:
+        """See ``Line``."""
+        self._tell(ProviderNote(self.now_s(), self._evidence, kind, text, complaint))
+
+    async def _read(self) -> None:
+        try:
+            while True:
+                message = await self._websocket.get_message()
+                await self._room()
+                self._dialogue.receive(message)
+        except WebSocketClosed as closed:
+            self._end(closed.code, closed.reason)
+
+    async def _send_outbox(self) -> None:
+        try:
+            async for out in self._outbox:
+                if isinstance(out, Stall):
+                    await trio.sleep(out.for_s)
+                elif isinstance(out, Close):
+                    await self._websocket.aclose(out.code, out.reason)
+                    self._end(out.code, out.reason)
+                elif isinstance(out, Vanish):
+                    await trio.aclose_forcefully(self._stream)
+                    self._end(1006, "vanished")
+                else:
+                    await self._send_one(out)
+                self._sent_one.set()
+                self._sent_one = trio.Event()
+        except WebSocketClosed as closed:
+            self._end(closed.code, closed.reason)
+
+    async def _send_one(self, out: Outgoing) -> None:
+        if out.answer is not None and out.audio:
+            chunk = AudioSent(self.now_s(), out.answer.id, out.answer.item.id, len(out.audio))
+            self._evidence.spoke(chunk, out.audio)
+        self._evidence.sent[out.type] += 1
+        await self._websocket.send_message(out.text)
+
+    async def _speak(self, answer: Answer, scope: trio.CancelScope) -> None:
+        pace, speaker = self._scenario.pace, self._dialogue.speaker
+        with scope:
+            await trio.sleep(pace.latency_s)
+            began_s = trio.current_time()
+            speaker.begin(answer)
+            for size_bytes in answer.chunk_sizes(pace):
+                sent_s = answer.manner.format.duration_ms(answer.sent_bytes) / 1000
+                await trio.sleep_until(began_s + sent_s / pace.speed)
+                await self._room()
+                before = answer.sent_bytes
+                speaker.chunk(answer, size_bytes)
+                if before == 0:
+                    self.happened(Trigger.FIRST_AUDIO)
+                if 2 * before < len(answer.audio) <= 2 * answer.sent_bytes:
+                    self.happened(Trigger.MID_ANSWER)
+                    # A scenario's step at this point comes before the next chunk.
+                    await trio.lowlevel.checkpoint()
+            self._speaking.pop(answer.id, None)
+            speaker.finish(answer)
+
+    async def _play(self, steps: list[Step]) -> None:
+        began_s = trio.current_time()
+        for step in steps:
+            await trio.sleep_until(began_s + step.delay_s)
+            self._perform(step.do)
+
+    def _perform(self, action: Action) -> None:
+        if isinstance(action, Say):
+            self._dialogue.speaker.say(action.clip)
+        elif isinstance(action, Reconfigure):
+            self._dialogue.reconfigure(action.uplink_instead, action.downlink_instead)
+        elif isinstance(action, SendEvent):
+            self.emit(action.event)
+        elif isinstance(action, SendError):
+            detail = {"code": action.code, "message": action.message, "param": None, "event_id": None}
+            self.emit({"type": "error", "error": {"type": action.kind, **detail}})
+        elif isinstance(action, SendText):
+            self._queue(Outgoing(action.text))
+        else:
+            self._queue(action)
+
+    async def _expire(self) -> None:
+        await trio.sleep(self._scenario.session_limit_s)
+        self._perform(SendError("session_expired", EXPIRED_TEXT))
+        self._perform(Close(1001, EXPIRED_TEXT))
+
+    async def _wait_and_do(self, delay_s: float, do: Callable[[], None]) -> None:
+        await trio.sleep(delay_s)
+        self._pending -= 1
+        do()
+
+    async def _room(self) -> None:
+        while self._outbox.statistics().current_buffer_used > OUTBOX_ROOM:
+            await self._sent_one.wait()
+
+    def _queue(self, out: Outgoing | Stall | Vanish | Close) -> None:
+        try:
+            self._send.send_nowait(out)
+        except trio.WouldBlock:
+            self._end(TOO_SLOW.code, TOO_SLOW.reason)
+
+    def _end(self, code: int, reason: str) -> None:
+        if self._evidence.closed is None:
+            self._evidence.closed = (code, reason)
+        self._nursery.cancel_scope.cancel()
