@@ -39,7 +39,7 @@ KEY_EVENTS: dict[str, tuple[str, Callable[[Data], str]]] = {
     "leg.failure_wav": ("yellow", lambda data: data.get("message") or f"playing {data['path']}"),
     "leg.crashed": ("red", lambda data: data["message"]),
     "connection.opened": ("", lambda data: data["url"]),
-    "session.created": ("", lambda data: f"requested {_formats(data['requested'])}"),
+    "session.requested": ("", lambda data: f"requested {_formats(data['requested'])}"),
     "session.ready": (
         "green",
         lambda data: f"confirmed {_formats(data['confirmed'])} · acknowledged after {data['ack_ms']:g} ms",

@@ -200,7 +200,7 @@ class Session:
     def _configure(self, event: SessionCreated) -> None:
         self._state = CONFIGURING
         self._state_deadline_ns = None
-        self._note("session.created", {"session_id": event.session_id, "requested": _words(self._formats)})
+        self._note("session.requested", {"session_id": event.session_id, "requested": _words(self._formats)})
         self._send(ConfigureSession(self._config, self._formats))
 
     def _compare(self, event: SessionUpdated) -> None:
