@@ -140,7 +140,7 @@ class RealtimeOnly:
     def refuse(self, value: Any, path: str) -> Refusal | None:  # noqa: D102
         if isinstance(value, dict) and value.get("type") == "transcription":
             text = "Passing a transcription session update event to a realtime session is not allowed."
-            return Refusal("invalid_request_error", text)
+            return Refusal(None, text)
         return Tagged("type", {"realtime": SESSION}).refuse(value, path)
 
 
