@@ -79,12 +79,11 @@ async def test_a_vanishing_server_looks_like_a_lost_connection(nursery):
         with websockets_connect(f"ws://{host}:{port}/v1/realtime?model=m") as websocket:
             websocket.send('{"type":"session.update","session":{"type":"realtime"}}')
             websocket.send('{"type":"response.create","response":{"instructions":"x"}}')
-            with pytest.raises(websockets.exceptions.ConnectionClosedError) as caught:
-                while True:
-                    websocket.recv(10)
-        return caught.value.rcvd
+            for _ in websocket:
+                pass
 
-    assert await trio.to_thread.run_sync(call) is None
+    with pytest.raises(websockets.exceptions.ConnectionClosedError, match="no close frame received"):
+        await trio.to_thread.run_sync(call)
     nursery.cancel_scope.cancel()
 
 
@@ -102,18 +101,25 @@ async def test_noise_instead_of_a_handshake_disturbs_nobody(nursery, noise):
     await stream.aclose()
     websocket = await connect_websocket(nursery, f"ws://{host}:{port}/?model=m")
     assert '"session.created"' in await websocket.get_message()
+    await websocket.aclose()
     nursery.cancel_scope.cancel()
 
 
 async def test_simulate_reports_and_counts_complaints(nursery):
     """Each event of a session is a line, and the status is the number of complaints that are not harmless."""
     lines: list[str] = []
-    stop = trio.Event()
+    closed, finished = trio.Event(), trio.Event()
     status: list[int] = []
 
+    def report(line):
+        lines.append(line)
+        if "closed" in line:
+            closed.set()
+
     async def run(task_status):
-        run_it = functools.partial(simulate, "127.0.0.1", 0, report=lines.append, until=stop.wait)
+        run_it = functools.partial(simulate, "127.0.0.1", 0, report=report, until=closed.wait)
         status.append(await run_it(task_status=task_status))
+        finished.set()
 
     host, port = await nursery.start(run)
     websocket = await connect_websocket(nursery, f"ws://{host}:{port}/?model=m")
@@ -122,11 +128,7 @@ async def test_simulate_reports_and_counts_complaints(nursery):
     while '"response_cancel_not_active"' not in await websocket.get_message():
         pass
     await websocket.aclose()
-    while not any("closed" in line for line in lines):
-        await trio.sleep(0.01)
-    stop.set()
-    while not status:
-        await trio.sleep(0.01)
+    await finished.wait()
     assert status == [1]
     assert lines[0].endswith(f"scenario parrot, on ws://{host}:{port}/v1/realtime")
     assert [line.split("  ")[-1].split(":")[0] for line in lines[1:]] == ["opened", "complaint", "complaint", "closed"]

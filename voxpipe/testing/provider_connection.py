@@ -155,6 +155,8 @@ class Connection:
                 if isinstance(out, Stall):
                     await trio.sleep(out.for_s)
                 elif isinstance(out, Close):
+                    # Kept first: the reader sees the client's answer to our close while we wait for it here.
+                    self._evidence.closed = self._evidence.closed or (out.code, out.reason)
                     await self._websocket.aclose(out.code, out.reason)
                     self._end(out.code, out.reason)
                 elif isinstance(out, Vanish):
