@@ -87,9 +87,23 @@ async def test_a_vanishing_server_looks_like_a_lost_connection(nursery):
     nursery.cancel_scope.cancel()
 
 
-@pytest.mark.parametrize(
-    "noise", [b"\0\1\2" * 500, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"GET /", b"\x16\x03\x01\x02\x00", b""]
+HANDSHAKE = (
+    b"GET /?model=m HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
 )
+NOISE = {
+    "binary": b"\0\1\2" * 500,
+    "plain HTTP": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "half a request": b"GET /",
+    "TLS": b"\x16\x03\x01\x02\x00",
+    "nothing": b"",
+    "bad frames": HANDSHAKE + b"\xff" * 100,
+    "text that is not UTF-8": HANDSHAKE + b"\x81\x82\0\0\0\0\xff\xfe",
+    "half a frame": HANDSHAKE + b"\x81\xfe\x10",
+}
+
+
+@pytest.mark.parametrize("noise", NOISE.values(), ids=NOISE)
 async def test_noise_instead_of_a_handshake_disturbs_nobody(nursery, noise):
     """Whatever a socket says instead of asking for a WebSocket, the next client is served."""
     provider = Provider()
@@ -98,9 +112,13 @@ async def test_noise_instead_of_a_handshake_disturbs_nobody(nursery, noise):
     if noise:
         await stream.send_all(noise)
     await trio.sleep(0.05)
-    await stream.aclose()
     websocket = await connect_websocket(nursery, f"ws://{host}:{port}/?model=m")
     assert '"session.created"' in await websocket.get_message()
+    await stream.aclose()
+    await trio.sleep(0.05)
+    await websocket.send_message('{"type":"session.update","session":{"type":"realtime"}}')
+    while '"session.updated"' not in await websocket.get_message():
+        pass
     await websocket.aclose()
     nursery.cancel_scope.cancel()
 
