@@ -246,3 +246,14 @@ async def test_a_scenario_of_ones_own(autojump_clock, connect):
     assert len(client.of("beep")) == 3
     assert client.audio()[: len(clip)] == clip
     assert json.dumps(client.types()).index("beep") < json.dumps(client.types()).index("response.created")
+
+
+async def test_a_short_answer_has_a_middle_too(autojump_clock, connect):
+    """An answer of one chunk is cut off after its audio, before its end is told."""
+    scenario = attrs.evolve(SCENARIOS["vanish"], pace=Pace(chunk_ms=(60_000.0,)))
+    client = await connect(Provider(scenario=scenario))
+    await client.configure()
+    await client.send(CREATE)
+    assert (await client.until_closed())[0] == 1006
+    assert len(client.of(DELTA)) == 1
+    assert client.of("response.output_audio.done") == []
