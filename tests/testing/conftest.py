@@ -17,7 +17,10 @@ from voxpipe.testing.provider import Provider
 from voxpipe.websocket import WebSocket, WebSocketClosed, connect_websocket
 
 Json = dict[str, Any]
-GA_URL = "ws://provider.test/v1/realtime?model=gpt-realtime-2.1"
+URLS = {
+    "openai": "ws://provider.test/v1/realtime?model=gpt-realtime-2.1",
+    "openai-beta": "ws://provider.test/v1/realtime?model=gpt-4o-realtime-preview-2024-12-17",
+}
 BETA_HEADERS = (("OpenAI-Beta", "realtime=v1"),)
 
 
@@ -104,7 +107,7 @@ def connect(nursery: trio.Nursery) -> Callable[..., Any]:
     """Connect a client to a provider by a stream in memory, in virtual time."""
 
     async def connect_client(
-        provider: Provider, *, url: str = GA_URL, headers: tuple[tuple[str, str], ...] | None = None
+        provider: Provider, *, url: str | None = None, headers: tuple[tuple[str, str], ...] | None = None
     ) -> Client:
         near, far = trio.testing.memory_stream_pair()
         nursery.start_soon(provider.serve_stream, far)
@@ -113,7 +116,9 @@ def connect(nursery: trio.Nursery) -> Callable[..., Any]:
             return near
 
         usual = BETA_HEADERS if provider.dialect == "openai-beta" else ()
-        websocket = await connect_websocket(nursery, url, usual if headers is None else headers, dial=dial)
+        websocket = await connect_websocket(
+            nursery, url or URLS[provider.dialect], usual if headers is None else headers, dial=dial
+        )
         client = Client(websocket)
         nursery.start_soon(client.read)
         return client

@@ -260,7 +260,7 @@ async def test_the_key_is_asked_for(autojump_clock, connect):
 async def test_a_wrong_greeting_is_answered_and_closed(autojump_clock, connect, dialect, url, headers, code):
     """The beta header on GA, its absence on beta, and a URL without a model: an error, then close 4000."""
     provider = Provider(dialect)
-    client = await connect(provider, headers=headers, **({"url": url} if url else {}))
+    client = await connect(provider, headers=headers, url=url)
     assert (await client.until("error"))["error"]["code"] == code
     assert await client.until_closed() == (4000, f"invalid_request_error.{code}")
     assert [complaint.code for complaint in provider.complaints] == [code]

@@ -90,9 +90,9 @@ class Connection:
                 self._dialogue.refuse(refused[0], None)
                 self._send.send_nowait(refused[1])
             else:
-                self.happened(Trigger.OPENED)
                 if self._scenario.greets:
                     self._dialogue.greet()
+                self.happened(Trigger.OPENED)
                 self._nursery.start_soon(self._expire)
             await self._read()
 
@@ -127,14 +127,18 @@ class Connection:
             scope.cancel()
 
     def happened(self, trigger: Trigger) -> None:
-        """See ``Line``."""
+        """See ``Line``; steps without a delay are played before anything else is done."""
         due: list[Step] = []
         for index, step in enumerate(self._scenario.steps):
             if step.after is trigger and not (step.once and index in self._fired):
                 self._fired.add(index)
                 due.append(step)
-        if due:
-            self._nursery.start_soon(self._play, sorted(due, key=lambda step: step.delay_s))
+        for step in due:
+            if step.delay_s <= 0:
+                self._perform(step.do)
+        later = sorted((step for step in due if step.delay_s > 0), key=lambda step: step.delay_s)
+        if later:
+            self._nursery.start_soon(self._play, later)
 
     def note(self, kind: str, text: str, complaint: Complaint | None = None) -> None:
         """See ``Line``."""
@@ -155,6 +159,8 @@ class Connection:
                 if isinstance(out, Stall):
                     await trio.sleep(out.for_s)
                 elif isinstance(out, Close):
+                    # Kept first: the reader sees the client's answer to our close while we wait for it here.
+                    self._evidence.closed = self._evidence.closed or (out.code, out.reason)
                     await self._websocket.aclose(out.code, out.reason)
                     self._end(out.code, out.reason)
                 elif isinstance(out, Vanish):
@@ -186,12 +192,10 @@ class Connection:
                 await self._room()
                 before = answer.sent_bytes
                 speaker.chunk(answer, size_bytes)
-                if before == 0:
+                if before == 0 < answer.sent_bytes:
                     self.happened(Trigger.FIRST_AUDIO)
                 if 2 * before < len(answer.audio) <= 2 * answer.sent_bytes:
                     self.happened(Trigger.MID_ANSWER)
-                    # A scenario's step at this point comes before the next chunk.
-                    await trio.lowlevel.checkpoint()
             self._speaking.pop(answer.id, None)
             speaker.finish(answer)
 

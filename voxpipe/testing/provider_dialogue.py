@@ -55,7 +55,7 @@ class Dialogue:
         self._unanswered: TurnEnded | None = None
         self._early = False
         self.speaker = Speaker(line, configuration, self._conversation, evidence, self._id)
-        self._handlers: dict[str, Callable[[Json], Refusal | None]] = {
+        self._acts: dict[str, Callable[[Json], Refusal | None]] = {
             "session.update": self._update,
             "input_audio_buffer.append": self._append,
             "input_audio_buffer.commit": self._commit,
@@ -82,7 +82,7 @@ class Dialogue:
         event_id = event.get("event_id")
         refusal = self._spelling.client[event["type"]].refuse(event, "")
         if refusal is None:
-            refusal = self._handlers[event["type"]](self._spelling.read(event))
+            refusal = self._acts[event["type"]](self._spelling.read(event))
         if refusal is not None:
             self.refuse(refusal, event_id if isinstance(event_id, str) else None)
 
@@ -121,8 +121,8 @@ class Dialogue:
         kind = event.get("type") if isinstance(event, dict) else None
         if refusal is None and not isinstance(kind, str):
             refusal = missing("type")
-        elif refusal is None and kind not in self._handlers:
-            refusal = invalid_value("type", str(kind), tuple(self._handlers))
+        elif refusal is None and kind not in self._acts:
+            refusal = invalid_value("type", str(kind), tuple(self._acts))
         event_id = event.get("event_id") if isinstance(event, dict) else None
         if refusal is None:
             self._keep(event, len(message))

@@ -137,10 +137,11 @@ SESSION = Table(
 class RealtimeOnly:
     """A session of type ``realtime``: a transcription session is another kind of connection."""
 
-    def refuse(self, value: Any, path: str) -> Refusal | None:  # noqa: D102
+    def refuse(self, value: Any, path: str) -> Refusal | None:
+        """See ``Check``."""
         if isinstance(value, dict) and value.get("type") == "transcription":
             text = "Passing a transcription session update event to a realtime session is not allowed."
-            return Refusal("invalid_request_error", text)
+            return Refusal(None, text)
         return Tagged("type", {"realtime": SESSION}).refuse(value, path)
 
 
@@ -153,12 +154,12 @@ _ITEM: dict[str, Check] = {
 }
 
 
-def TEXT_CONTENT(kind: str) -> dict[str, Check]:
+def text_content(kind: str) -> dict[str, Check]:
     """A content part of text."""
     return {kind: Table({"type": Text(), "text": Text()}, ("text",))}
 
 
-def AUDIO_CONTENT(kind: str) -> dict[str, Check]:
+def audio_content(kind: str) -> dict[str, Check]:
     """A content part of audio."""
     return {kind: Table({"type": Text(), "audio": Text(), "transcript": Nullable(Text())}, ("audio",))}
 
@@ -177,9 +178,9 @@ ITEM = Tagged(
         "message": Tagged(
             "role",
             {
-                "system": message(TEXT_CONTENT("input_text")),
-                "user": message({**TEXT_CONTENT("input_text"), **AUDIO_CONTENT("input_audio"), "input_image": _IMAGE}),
-                "assistant": message(TEXT_CONTENT("output_text")),
+                "system": message(text_content("input_text")),
+                "user": message({**text_content("input_text"), **audio_content("input_audio"), "input_image": _IMAGE}),
+                "assistant": message(text_content("output_text")),
             },
         ),
         "function_call": FUNCTION_CALL,

@@ -45,7 +45,8 @@ def _json_type(value: Any) -> str:
 class Anything:
     """Whatever it is: passed through."""
 
-    def refuse(self, value: Any, path: str) -> Refusal | None:  # noqa: D102
+    def refuse(self, value: Any, path: str) -> Refusal | None:
+        """See ``Check``."""
         return None
 
 
@@ -55,7 +56,8 @@ class Text:
 
     longest: int | None = None
 
-    def refuse(self, value: Any, path: str) -> Refusal | None:  # noqa: D102
+    def refuse(self, value: Any, path: str) -> Refusal | None:
+        """See ``Check``."""
         if not isinstance(value, str):
             return _wrong_type(path, "a string", value)
         if self.longest is not None and len(value) > self.longest:
@@ -71,7 +73,8 @@ class Text:
 class TextMap:
     """An object whose values are strings."""
 
-    def refuse(self, value: Any, path: str) -> Refusal | None:  # noqa: D102
+    def refuse(self, value: Any, path: str) -> Refusal | None:
+        """See ``Check``."""
         if not isinstance(value, dict):
             return _wrong_type(path, "an object", value)
         wrong = next((key for key, text in value.items() if not isinstance(text, str)), None)
@@ -82,7 +85,8 @@ class TextMap:
 class Flag:
     """A boolean."""
 
-    def refuse(self, value: Any, path: str) -> Refusal | None:  # noqa: D102
+    def refuse(self, value: Any, path: str) -> Refusal | None:
+        """See ``Check``."""
         return None if isinstance(value, bool) else _wrong_type(path, "a boolean", value)
 
 
@@ -94,7 +98,8 @@ class Number:
     most: float
     whole: bool = False
 
-    def refuse(self, value: Any, path: str) -> Refusal | None:  # noqa: D102
+    def refuse(self, value: Any, path: str) -> Refusal | None:
+        """See ``Check``."""
         wanted = int if self.whole else (int, float)
         noun = "integer" if self.whole else "decimal"
         if isinstance(value, bool) or not isinstance(value, wanted):
@@ -120,7 +125,8 @@ class Choice:
 
     values: Sequence[str]
 
-    def refuse(self, value: Any, path: str) -> Refusal | None:  # noqa: D102
+    def refuse(self, value: Any, path: str) -> Refusal | None:
+        """See ``Check``."""
         if not isinstance(value, str):
             return _wrong_type(path, "a string", value)
         return None if value in self.values else invalid_value(path, value, self.values)
@@ -133,7 +139,8 @@ class ListOf:
     each: Check
     longest: int = 1_000
 
-    def refuse(self, value: Any, path: str) -> Refusal | None:  # noqa: D102
+    def refuse(self, value: Any, path: str) -> Refusal | None:
+        """See ``Check``."""
         if not isinstance(value, list):
             return _wrong_type(path, "an array", value)
         if len(value) > self.longest:
@@ -149,7 +156,8 @@ class Table:
     keys: Mapping[str, Check]
     required: tuple[str, ...] = ()
 
-    def refuse(self, value: Any, path: str) -> Refusal | None:  # noqa: D102
+    def refuse(self, value: Any, path: str) -> Refusal | None:
+        """See ``Check``."""
         if not isinstance(value, dict):
             return _wrong_type(path, "an object", value)
         prefix = f"{path}." if path else ""
@@ -171,7 +179,8 @@ class Tagged:
     tag: str
     tables: Mapping[str, Check]
 
-    def refuse(self, value: Any, path: str) -> Refusal | None:  # noqa: D102
+    def refuse(self, value: Any, path: str) -> Refusal | None:
+        """See ``Check``."""
         if not isinstance(value, dict):
             return _wrong_type(path, "an object", value)
         if self.tag not in value:
@@ -188,7 +197,8 @@ class Either:
     text: Check
     other: Check
 
-    def refuse(self, value: Any, path: str) -> Refusal | None:  # noqa: D102
+    def refuse(self, value: Any, path: str) -> Refusal | None:
+        """See ``Check``."""
         return (self.text if isinstance(value, str) else self.other).refuse(value, path)
 
 
@@ -198,7 +208,8 @@ class Nullable:
 
     check: Check
 
-    def refuse(self, value: Any, path: str) -> Refusal | None:  # noqa: D102
+    def refuse(self, value: Any, path: str) -> Refusal | None:
+        """See ``Check``."""
         return None if value is None else self.check.refuse(value, path)
 
 

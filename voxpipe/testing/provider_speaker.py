@@ -48,7 +48,10 @@ class Line(Protocol):
 
 
 class Speaker:
-    """Gives answers: at most one at a time in the conversation, and up to ``SIDE_RESPONSES`` beside it."""
+    """Gives answers: at most one at a time in the conversation, and up to ``SIDE_RESPONSES`` beside it.
+
+    Turns that end while an answer runs uninterrupted wait for its end: the last ``WAITING_TURNS`` of them.
+    """
 
     def __init__(
         self,

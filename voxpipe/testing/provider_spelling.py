@@ -175,9 +175,9 @@ _BETA_ITEM = Tagged(
         "message": Tagged(
             "role",
             {
-                "system": ga.message(ga.TEXT_CONTENT("input_text")),
-                "user": ga.message({**ga.TEXT_CONTENT("input_text"), **ga.AUDIO_CONTENT("input_audio")}),
-                "assistant": ga.message(ga.TEXT_CONTENT("text")),
+                "system": ga.message(ga.text_content("input_text")),
+                "user": ga.message({**ga.text_content("input_text"), **ga.audio_content("input_audio")}),
+                "assistant": ga.message(ga.text_content("text")),
             },
         ),
         "function_call": ga.FUNCTION_CALL,
