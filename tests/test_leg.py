@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import soundfile
-import trio
-import trio.testing
+
+from trio.testing import MockClock
 
 from virtual_call import CallMaker, Script, VirtualCall, silence, tone, wire_types
 from voxpipe.audio import SLIN24
@@ -33,7 +33,7 @@ def no_audio_passed(call: VirtualCall) -> None:
 
 
 @pytest.mark.parametrize("dialect", ["openai", "openai-beta"])
-async def test_a_call_is_answered(make_call: CallMaker, dialect: str) -> None:
+async def test_a_call_is_answered(autojump_clock: MockClock, make_call: CallMaker, dialect: str) -> None:
     """The caller speaks, the provider hears it after its acknowledgement, and the caller hears the answer."""
     call = await make_call(HELLO_AND_WAIT, dialect=dialect)
     assert call.outcome.error is None
@@ -48,7 +48,7 @@ async def test_a_call_is_answered(make_call: CallMaker, dialect: str) -> None:
     assert len(call.phone.spoken) >= 50
 
 
-async def test_frames_leave_every_20_ms_and_the_first_of_an_answer_at_once(make_call: CallMaker) -> None:
+async def test_frames_leave_every_20_ms_and_the_first_of_an_answer_at_once(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """The caller gets one frame a ptime from the start to the end, and an answer begins with its first chunk."""
     call = await make_call(HELLO_AND_WAIT)
     times = [time_s for time_s, _ in call.phone.frames]
@@ -61,7 +61,7 @@ async def test_frames_leave_every_20_ms_and_the_first_of_an_answer_at_once(make_
     assert all(len(frame) == 320 for _, frame in call.phone.frames)
 
 
-async def test_a_quiet_call_is_kept_up_by_silence(make_call: CallMaker) -> None:
+async def test_a_quiet_call_is_kept_up_by_silence(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """A caller who says nothing gets silence all the while, so that Asterisk's two-second rule never ends the call."""
     call = await make_call(Script(audio=silence(8000)))
     assert len(call.phone.frames) >= 395
@@ -69,7 +69,7 @@ async def test_a_quiet_call_is_kept_up_by_silence(make_call: CallMaker) -> None:
     assert sum(data["frames"] for data in call.data("playout.silence")) >= 350
 
 
-async def test_the_agent_speaks_first_when_told_to(make_call: CallMaker) -> None:
+async def test_the_agent_speaks_first_when_told_to(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """A greeting is asked for right after the acknowledgement, and heard."""
     call = await make_call(Script(audio=silence(4000)), session={"greeting": "Say hello."})
     assert wire_types(call.records, "sent")[:2] == ["session.update", "response.create"]
@@ -77,7 +77,7 @@ async def test_the_agent_speaks_first_when_told_to(make_call: CallMaker) -> None
     assert call.outcome.summary["turns"]["agent"] == 1
 
 
-async def test_the_callers_first_word_waits_for_the_acknowledgement(make_call: CallMaker) -> None:
+async def test_the_callers_first_word_waits_for_the_acknowledgement(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """What is said within the second that the uplink holds goes out after the acknowledgement, in order."""
     from voxpipe.testing.scenario import Acknowledge, Scenario
 
@@ -90,7 +90,7 @@ async def test_the_callers_first_word_waits_for_the_acknowledgement(make_call: C
     assert call.outcome.summary["turns"]["agent"] == 1
 
 
-async def test_a_late_acknowledgement_costs_the_oldest_words_and_is_recorded(make_call: CallMaker) -> None:
+async def test_a_late_acknowledgement_costs_the_oldest_words_and_is_recorded(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """Beyond a second the oldest frames give way; each loss is in the log and the sum in the summary."""
     call = await make_call(HELLO_AND_WAIT, "slow-ack")
     lost = call.outcome.summary["uplink"]["overrun_frames"]
@@ -99,7 +99,7 @@ async def test_a_late_acknowledgement_costs_the_oldest_words_and_is_recorded(mak
     assert call.outcome.summary["uplink"]["append_chunks"] == 225 - lost
 
 
-async def test_digits_and_unknown_messages_are_recorded(make_call: CallMaker) -> None:
+async def test_digits_and_unknown_messages_are_recorded(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """DTMF is in the log with its digit, an unknown kind once, and the call goes on."""
     extra = ((0.1, b"\x03\x00\x015"), (0.2, b"\x42\x00\x02ab"), (0.3, b"\x42\x00\x00"))
     call = await make_call(Script(audio=silence(1000), extra=extra))
@@ -111,7 +111,7 @@ async def test_digits_and_unknown_messages_are_recorded(make_call: CallMaker) ->
     assert call.outcome.error is None
 
 
-async def test_strange_events_and_text_are_recorded_and_survived(make_call: CallMaker) -> None:
+async def test_strange_events_and_text_are_recorded_and_survived(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """Events without a word of ours, extra keys and messages that are no JSON leave the call alone."""
     strange = await make_call(HELLO_AND_WAIT, "unknown-events")
     assert strange.of("session.weather.updated")
@@ -122,7 +122,7 @@ async def test_strange_events_and_text_are_recorded_and_survived(make_call: Call
     assert garbled.outcome.summary["turns"]["agent"] == 1
 
 
-async def test_an_error_in_mid_call_is_recorded_and_survived(make_call: CallMaker) -> None:
+async def test_an_error_in_mid_call_is_recorded_and_survived(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """Most errors leave the session alive; so do we."""
     call = await make_call(HELLO_AND_WAIT, "error-mid")
     assert call.of("error", direction="received")
@@ -134,7 +134,7 @@ async def test_an_error_in_mid_call_is_recorded_and_survived(make_call: CallMake
 # --- barge-in ---------------------------------------------------------------------------------------------------------
 
 
-async def test_barge_in_stops_the_agent_and_tells_what_was_heard(make_call: CallMaker) -> None:
+async def test_barge_in_stops_the_agent_and_tells_what_was_heard(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """The answer stops within a frame, and the item is truncated to what was played, to the millisecond."""
     speech = tone(2000) + silence(1500) + tone(1200) + silence(3500)
     call = await make_call(Script(audio=speech))
@@ -154,7 +154,7 @@ async def test_barge_in_stops_the_agent_and_tells_what_was_heard(make_call: Call
     assert call.outcome.summary["turns"] == {"caller": 2, "agent": 2, "cut": 1}
 
 
-async def test_what_the_caller_heard_before_the_cut_is_what_was_counted(make_call: CallMaker) -> None:
+async def test_what_the_caller_heard_before_the_cut_is_what_was_counted(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """The milliseconds told to the provider are those of the frames on the wire."""
     call = await make_call(Script(audio=tone(2000) + silence(1500) + tone(1200) + silence(200)))
     (truncate,) = call.data("conversation.item.truncate")
@@ -190,7 +190,7 @@ FAILURES: list[tuple[str, type[Exception], str]] = [
 
 @pytest.mark.parametrize(("scenario", "error", "text"), FAILURES, ids=[row[0] for row in FAILURES])
 async def test_without_a_matching_acknowledgement_no_audio_passes(
-    make_call: CallMaker, scenario: str, error: type[Exception], text: str
+    autojump_clock: MockClock, make_call: CallMaker, scenario: str, error: type[Exception], text: str
 ) -> None:
     """The session fails loudly, the log says expected and actual, and the leg is hung up so that the dialplan goes on."""
     call = await make_call(Script(audio=tone(1000), stays=True), scenario)
@@ -203,7 +203,7 @@ async def test_without_a_matching_acknowledgement_no_audio_passes(
     assert call.records[-1].event_data["error"]["message"] == text
 
 
-async def test_audio_before_the_acknowledgement_is_refused(make_call: CallMaker) -> None:
+async def test_audio_before_the_acknowledgement_is_refused(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """None of it is played, not even what comes after the acknowledgement; it is counted and in the log."""
     call = await make_call(HELLO_AND_WAIT, "early-audio")
     summary = call.outcome.summary
@@ -212,14 +212,14 @@ async def test_audio_before_the_acknowledgement_is_refused(make_call: CallMaker)
     assert refused.isdisjoint(data["response_id"] for data in call.data("playout.started"))
 
 
-async def test_formats_that_change_in_mid_call_end_it(make_call: CallMaker) -> None:
+async def test_formats_that_change_in_mid_call_end_it(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """A session.updated with other formats under us is a mismatch, at once."""
     call = await make_call(Script(audio=tone(1000), stays=True), "format-drift")
     assert isinstance(call.outcome.error, FormatMismatch)
     assert call.phone.hung_up
 
 
-async def test_the_next_format_of_the_list_is_tried_on_a_new_session(make_call: CallMaker) -> None:
+async def test_the_next_format_of_the_list_is_tried_on_a_new_session(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """A provider that refuses the first format gets the second one on a new connection, and the call is answered."""
     call = await make_call(
         HELLO_AND_WAIT, "second-format-only", provider={"formats": ["pcm24", "ulaw8"]}
@@ -232,7 +232,7 @@ async def test_the_next_format_of_the_list_is_tried_on_a_new_session(make_call: 
     assert call.phone.spoken
 
 
-async def test_the_last_refusal_of_the_list_is_the_one_told(make_call: CallMaker) -> None:
+async def test_the_last_refusal_of_the_list_is_the_one_told(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """When every format fails, as many sessions were tried as formats were listed."""
     call = await make_call(
         Script(stays=True), "no-ack", provider={"formats": ["pcm24", "ulaw8", "alaw8/pcm24"]}
@@ -251,7 +251,7 @@ async def test_the_last_refusal_of_the_list_is_the_one_told(make_call: CallMaker
     ],
 )
 async def test_a_provider_lost_in_mid_call_ends_it_with_its_reason(
-    make_call: CallMaker, scenario: str, text: str
+    autojump_clock: MockClock, make_call: CallMaker, scenario: str, text: str
 ) -> None:
     """A connection that drops, a close code and the 60-minute end each end the leg, and the log is complete."""
     call = await make_call(Script(audio=tone(1000), stays=True), scenario)
@@ -261,7 +261,7 @@ async def test_a_provider_lost_in_mid_call_ends_it_with_its_reason(
     assert call.records[-1].event_type == "leg.summary"
 
 
-async def test_a_provider_that_stalls_makes_underruns_not_noise(make_call: CallMaker) -> None:
+async def test_a_provider_that_stalls_makes_underruns_not_noise(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """A gap inside an answer is silence on the line and an underrun in the log; the answer goes on after it."""
     call = await make_call(Script(audio=tone(3000) + silence(15_000)), "stall")
     assert call.outcome.error is None
@@ -270,7 +270,7 @@ async def test_a_provider_that_stalls_makes_underruns_not_noise(make_call: CallM
     assert call.outcome.summary["playout"]["played_samples"] == call.outcome.summary["playout"]["received_samples"]
 
 
-async def test_no_connection_to_the_provider_hangs_up(make_call: CallMaker) -> None:
+async def test_no_connection_to_the_provider_hangs_up(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """Where no WebSocket can be opened, the reason is in the log and the caller is not left hanging."""
     call = await make_call(Script(audio=tone(500), stays=True), refuse_connection=True)
     assert isinstance(call.outcome.error, SessionError)
@@ -279,7 +279,7 @@ async def test_no_connection_to_the_provider_hangs_up(make_call: CallMaker) -> N
     assert call.duration_s < 1
 
 
-async def test_a_wav_is_played_before_hanging_up(make_call: CallMaker, tmp_path: Any) -> None:
+async def test_a_wav_is_played_before_hanging_up(autojump_clock: MockClock, make_call: CallMaker, tmp_path: Any) -> None:
     """With leg.failure_wav the caller hears it in full, resampled for the leg, and then the leg ends."""
     wav = tmp_path / "sorry.wav"
     soundfile.write(wav, [0.25] * 12_000, 24_000, subtype="PCM_16")
@@ -292,7 +292,7 @@ async def test_a_wav_is_played_before_hanging_up(make_call: CallMaker, tmp_path:
 # --- the ends of a leg ------------------------------------------------------------------------------------------------
 
 
-async def test_hanging_up_in_mid_answer_closes_the_session_in_peace(make_call: CallMaker) -> None:
+async def test_hanging_up_in_mid_answer_closes_the_session_in_peace(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """The provider sees a proper close, and the log says who ended the call."""
     call = await make_call(Script(audio=tone(2000) + silence(1300)))
     assert call.outcome.error is None
@@ -302,7 +302,7 @@ async def test_hanging_up_in_mid_answer_closes_the_session_in_peace(make_call: C
     assert call.outcome.summary["playout"]["played_samples"] < call.outcome.summary["playout"]["received_samples"]
 
 
-async def test_a_leg_that_contradicts_itself_ends_alone(make_call: CallMaker) -> None:
+async def test_a_leg_that_contradicts_itself_ends_alone(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """G.711 on an auto leg is an error with what to configure; no audio goes to the provider."""
     extra = ((0.0, b"\x10\x00\xa0" + b"\xff" * 160),)
     call = await make_call(Script(extra=extra, stays=True))
@@ -313,7 +313,7 @@ async def test_a_leg_that_contradicts_itself_ends_alone(make_call: CallMaker) ->
     assert call.session.closed[0] == 1000
 
 
-async def test_a_leg_without_audio_cannot_tell_its_format(make_call: CallMaker) -> None:
+async def test_a_leg_without_audio_cannot_tell_its_format(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """In auto mode a leg which sends nothing is ended after the deadline with what to configure."""
     call = await make_call(Script(stays=True, speaks_after_s=30))
     assert isinstance(call.outcome.error, RemoteProtocolError)
@@ -323,7 +323,7 @@ async def test_a_leg_without_audio_cannot_tell_its_format(make_call: CallMaker) 
     assert call.phone.hung_up
 
 
-async def test_a_configured_leg_needs_no_audio_to_hear_the_agent(make_call: CallMaker) -> None:
+async def test_a_configured_leg_needs_no_audio_to_hear_the_agent(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """With the format configured, silence and the greeting are played though the channel sends nothing."""
     call = await make_call(
         Script(stays=True, speaks_after_s=4),
@@ -335,7 +335,7 @@ async def test_a_configured_leg_needs_no_audio_to_hear_the_agent(make_call: Call
     assert call.phone.spoken
 
 
-async def test_draining_plays_the_answer_to_its_end_and_hangs_up(make_call: CallMaker) -> None:
+async def test_draining_plays_the_answer_to_its_end_and_hangs_up(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """A drain in mid-answer cuts no word: all that the provider sent is played, then the leg ends."""
     call = await make_call(Script(audio=tone(3000), stays=True), drain_after_s=4.5)
     assert call.outcome.reason == "gateway drains"
@@ -345,7 +345,7 @@ async def test_draining_plays_the_answer_to_its_end_and_hangs_up(make_call: Call
     assert playout["played_samples"] == playout["received_samples"] > 8 * 2500
 
 
-async def test_the_session_limit_ends_a_call_before_the_provider_does(make_call: CallMaker) -> None:
+async def test_the_session_limit_ends_a_call_before_the_provider_does(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """At provider.session_limit_s the session is drained and the leg ends in peace."""
     call = await make_call(Script(stays=True), provider={"session_limit_s": 5.0})
     assert call.outcome.reason == "session limit reached"
@@ -359,7 +359,7 @@ async def test_a_connection_that_never_says_its_uuid_is_ended() -> None:
 # --- the log ----------------------------------------------------------------------------------------------------------
 
 
-async def test_the_log_is_gapless_and_in_order(make_call: CallMaker) -> None:
+async def test_the_log_is_gapless_and_in_order(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """Sequence numbers have no gap, times never go back, and every line has what plain scripts want."""
     call = await make_call(HELLO_AND_WAIT)
     assert [record.seq for record in call.records] == list(range(len(call.records)))
@@ -369,7 +369,7 @@ async def test_the_log_is_gapless_and_in_order(make_call: CallMaker) -> None:
 
 
 async def test_no_secret_reaches_the_log(
-    make_call: CallMaker, monkeypatch: pytest.MonkeyPatch
+    autojump_clock: MockClock, make_call: CallMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The key from the environment, and secrets in the session's own keys, are in no line."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret-0123456789")
@@ -387,7 +387,7 @@ async def test_no_secret_reaches_the_log(
     assert "[redacted]" in text
 
 
-async def test_audio_is_digested_inlined_or_put_beside(make_call: CallMaker) -> None:
+async def test_audio_is_digested_inlined_or_put_beside(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """The three modes keep the same lines; sidecar files hold the bytes at the offsets the lines name."""
     digest = await make_call(HELLO_AND_WAIT)
     inline = await make_call(HELLO_AND_WAIT, log={"audio": "inline"})
@@ -409,7 +409,7 @@ async def test_audio_is_digested_inlined_or_put_beside(make_call: CallMaker) -> 
     assert 2 * len(downlink) == sidecar.outcome.summary["downlink"]["bytes"]
 
 
-async def test_linear_legs_of_the_models_rate_pass_untouched(make_call: CallMaker) -> None:
+async def test_linear_legs_of_the_models_rate_pass_untouched(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """On a slin24 leg the provider gets the caller's very bytes."""
     speech = tone(1000, 24_000) + silence(2500, 24_000)
     call = await make_call(Script(audio=speech, format=SLIN24))

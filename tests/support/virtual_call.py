@@ -119,7 +119,7 @@ CallMaker = Callable[..., Awaitable[VirtualCall]]
 
 
 @pytest.fixture
-def make_call(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> CallMaker:
+def make_call(tmp_path: Path) -> CallMaker:
     """Make one call in virtual time, over memory streams from the phone to the leg and from the leg to the provider."""
 
     async def call(
