@@ -1,0 +1,35 @@
+/* 16-bit samples in memory: little-endian, at any address (a slice of a caller's buffer need not be even). */
+
+#ifndef VOXPIPE_PCM_H
+#define VOXPIPE_PCM_H
+
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "voxpipe reads slin samples in place and needs a little-endian machine"
+#endif
+
+static inline int16_t pcm_load(const unsigned char *at)
+{
+    int16_t sample;
+    memcpy(&sample, at, sizeof sample);
+    return sample;
+}
+
+static inline void pcm_store(unsigned char *at, int16_t sample)
+{
+    memcpy(at, &sample, sizeof sample);
+}
+
+/* The nearest sample, ties to even; what lies beyond 16 bits is held at the last code. Adding and subtracting 1.5 * 2^23
+ * leaves no room for a fraction in a float, which rounds without a call into the mathematics library. */
+static inline int16_t pcm_round(float value)
+{
+    const float integers_only = 12582912.0f;
+    value = value > 32767.0f ? 32767.0f : value;
+    value = value < -32768.0f ? -32768.0f : value;
+    return (int16_t)((value + integers_only) - integers_only);
+}
+
+#endif
