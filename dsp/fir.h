@@ -34,9 +34,9 @@ static void fir_lanes(const float *taps, const int32_t *offsets, int length, con
         }
         for (int i = 0; i < FIR_LANES; i++)
             samples[i] = pcm_round(sums[i]);
-        const int64_t rest = count - first;
-        for (int64_t i = 0; i < (rest < FIR_LANES ? rest : FIR_LANES); i++)
-            pcm_store(out + 2 * stride * (first + i), samples[i]);
+        const int rest = count - first < FIR_LANES ? (int)(count - first) : FIR_LANES;
+        for (int i = 0; i < rest; i++, out += 2 * stride)
+            pcm_store(out, samples[i]);
     }
 }
 

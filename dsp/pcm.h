@@ -23,13 +23,15 @@ static inline void pcm_store(unsigned char *at, int16_t sample)
 }
 
 /* The nearest sample, ties to even; what lies beyond 16 bits is held at the last code. Adding and subtracting 1.5 * 2^23
- * leaves no room for a fraction in a float, which rounds without a call into the mathematics library. */
+ * leaves no room for a fraction in a float, which rounds without a call into the mathematics library. The value must lie
+ * within +-2^22; the filters give at most about twice full scale. It is held as an integer: comparing floats could trap,
+ * and would keep the loop from being vectorised. */
 static inline int16_t pcm_round(float value)
 {
     const float integers_only = 12582912.0f;
-    value = value > 32767.0f ? 32767.0f : value;
-    value = value < -32768.0f ? -32768.0f : value;
-    return (int16_t)((value + integers_only) - integers_only);
+    int32_t rounded = (int32_t)((value + integers_only) - integers_only);
+    rounded = rounded > INT16_MAX ? INT16_MAX : rounded;
+    return (int16_t)(rounded < INT16_MIN ? INT16_MIN : rounded);
 }
 
 #endif

@@ -18,6 +18,7 @@ NOISE = np.random.default_rng(8).integers(0, 256, 2 * 24_000 // 5, dtype=np.uint
 
 
 def names(formats: tuple[AudioFormat, AudioFormat]) -> str:
+    """Name a pair of formats."""
     return f"{formats[0]}-{formats[1]}"
 
 

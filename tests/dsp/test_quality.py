@@ -37,10 +37,12 @@ TONES_HZ = {
 
 
 def tones_of(pairs: list[tuple[int, int]]) -> list[tuple[int, int, int]]:
+    """Join each pair to the tones of its lower rate."""
     return [(*pair, tone_hz) for pair in pairs for tone_hz in TONES_HZ.get(min(pair), TONES_HZ[24_000])]
 
 
 def tone(frequency_hz: float, rate_hz: int, duration_s: float = 0.5, amplitude: float = MINUS_1_DBFS) -> Signal:
+    """Return a sine, rounded to 16 bits."""
     time_s = np.arange(int(rate_hz * duration_s)) / rate_hz
     return np.asarray(np.rint(amplitude * np.sin(2 * np.pi * frequency_hz * time_s + 0.3)), dtype=np.float64)
 
@@ -63,6 +65,7 @@ def fit(signal: Signal, rate_hz: int, *frequencies_hz: float) -> tuple[list[floa
 
 
 def db(ratio: float) -> float:
+    """Return a ratio of amplitudes in dB."""
     return float(20 * np.log10(max(ratio, 1e-12)))
 
 

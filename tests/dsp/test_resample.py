@@ -23,11 +23,13 @@ Kind = type[Resampler] | type[reference.Resampler]
 
 
 def in_chunks(resampler: Resampler | reference.Resampler, data: bytes, sizes: list[int]) -> bytes:
+    """Process data in chunks of so many samples, and then the rest of it."""
     ends = [0, *itertools.accumulate(2 * size for size in sizes), len(data)]
     return b"".join(resampler.process(data[begin:end]) for begin, end in itertools.pairwise(ends))
 
 
 def samples(data: bytes) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Unpack slin."""
     return np.frombuffer(data, dtype="<i2").astype(np.int64)
 
 

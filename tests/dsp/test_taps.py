@@ -19,6 +19,7 @@ DSP = Path(__file__).parents[2] / "dsp"
 
 @pytest.fixture(scope="module")
 def generator() -> dict[str, Any]:
+    """Load the generator, which is a script and not a module of the package."""
     return runpy.run_path(str(DSP / "design_taps.py"))
 
 
