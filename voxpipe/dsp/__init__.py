@@ -1,14 +1,25 @@
-"""SHIM."""
-import numpy as np
-from voxpipe.audio import AudioFormat
-class Converter:
-    def __init__(self, source, target):
-        self.s, self.t = source, target
-        self.delay_s = 0.0
-    def convert(self, data):
-        if self.s == self.t: return data
-        x = np.frombuffer(data, "<i2").astype(float)
-        n = round(len(x) * self.t.rate_hz / self.s.rate_hz)
-        return np.interp(np.arange(n) * self.s.rate_hz / self.t.rate_hz, np.arange(len(x)), x).astype("<i2").tobytes() if len(x) else b""
-    def flush(self): return b""
-    def reset(self): pass
+"""What the rest of voxpipe uses of the compiled kernels: G.711, resampling, and both at once by format; levels.
+
+All of it is synchronous and takes microseconds a frame. Samples are 16-bit little-endian mono; any contiguous buffer is
+taken and no buffer is kept. ``reference`` has the same in plain Python.
+"""
+
+from __future__ import annotations
+
+from voxpipe.dsp._g711 import alaw_decode, alaw_encode, ulaw_decode, ulaw_encode
+from voxpipe.dsp._resample import Resampler
+from voxpipe.dsp.buffer import Buffer
+from voxpipe.dsp.convert import Converter
+from voxpipe.dsp.level import Level, measure_level
+
+__all__ = [
+    "Buffer",
+    "Converter",
+    "Level",
+    "Resampler",
+    "alaw_decode",
+    "alaw_encode",
+    "measure_level",
+    "ulaw_decode",
+    "ulaw_encode",
+]

@@ -1,0 +1,336 @@
+# cython: language_level=3, freethreading_compatible=True, autotestdict=False, auto_pickle=False
+"""Streaming polyphase resampler; README.md beside this file has the mathematics and the figures."""
+
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from libc.math cimport M_PI, sin, sqrt
+from libc.stdint cimport int32_t, int64_t
+from libc.string cimport memmove, memset
+
+cimport cython
+
+from voxpipe import audio
+from voxpipe.errors import AudioError
+
+
+cdef extern from "taps.h" nogil:
+    ctypedef struct taps_design:
+        int source_hz, target_hz
+        int phases, step
+        int half
+        double cutoff_hz
+    double TAPS_BETA
+    taps_design *TAPS_DESIGNS
+    int TAPS_DESIGN_COUNT
+
+
+cdef extern from "fir.h" nogil:
+    int FIR_LANES
+    int FIR_PARTS
+    void fir_lanes(const float *taps, const int32_t *offsets, int length, const float *input, int64_t count,
+                   unsigned char *out, int64_t stride)
+    float fir_dot(const float *taps, const float *input, int length)
+    void fir_deal(float *rows, int64_t row, int streams, int64_t at, const unsigned char *source, int64_t count)
+
+
+cdef extern from "pcm.h" nogil:
+    short pcm_round(float value)
+    void pcm_store(unsigned char *at, short sample)
+
+
+# A frame of 20 ms fills the lanes only if the ratio's terms are small; 44.1 kHz has terms of up to 640.
+cdef int LARGEST_LANE_TERM = 24
+# Input is worked through in pieces of a frame or more, so that the buffers have a fixed size.
+cdef int SMALLEST_PIECE = 1024
+
+_plans = {}
+
+
+def design(int source_hz, int target_hz):
+    """Return (phases, step, half, cutoff_hz, beta) of the filter of a pair of rates."""
+    cdef const taps_design *found = find_design(source_hz, target_hz)
+    return found.phases, found.step, found.half, found.cutoff_hz, TAPS_BETA
+
+
+cdef const taps_design *find_design(int source_hz, int target_hz) except NULL:
+    cdef int i
+    for i in range(TAPS_DESIGN_COUNT):
+        if TAPS_DESIGNS[i].source_hz == source_hz and TAPS_DESIGNS[i].target_hz == target_hz:
+            return &TAPS_DESIGNS[i]
+    raise AudioError(f"expected two different rates of {rate_list()} Hz, got {source_hz} and {target_hz}")
+
+
+cdef rate_list():
+    return " or ".join(map(str, audio.LINEAR_RATES_HZ))
+
+
+# Division as in C: every divisor below is a term of a ratio, at least 1, and the dividends are not negative.
+@cython.cdivision(True)
+cdef inline int64_t ceil_div(int64_t dividend, int64_t divisor) noexcept nogil:
+    return (dividend + divisor - 1) / divisor
+
+
+@cython.cdivision(True)
+cdef double bessel_i0(double x) noexcept nogil:
+    """The modified Bessel function of order 0, by its power series, until a term no longer changes the sum."""
+    cdef double term = 1.0, total = 1.0
+    cdef int k = 1
+    while term > total * 1e-17:
+        term *= (x / 2 / k) * (x / 2 / k)
+        total += term
+        k += 1
+    return total
+
+
+@cython.final
+cdef class _Plan:
+    """The taps of one pair, sorted by phase; built once, then read only, and shared by all its resamplers."""
+
+    cdef int phases, step, half, length, streams
+    cdef Py_ssize_t row
+    cdef int piece
+    cdef float *taps
+    cdef int32_t *offsets
+
+    def __cinit__(self, int source_hz, int target_hz):
+        cdef const taps_design *chosen = find_design(source_hz, target_hz)
+        self.phases, self.step, self.half = chosen.phases, chosen.step, chosen.half
+        self.length = (2 * self.half + self.phases) // self.phases
+        self.streams = self.step
+        if max(self.phases, self.step) > LARGEST_LANE_TERM:
+            self.streams = 1
+            self.length = (self.length + FIR_PARTS - 1) // FIR_PARTS * FIR_PARTS
+        self.piece = max(SMALLEST_PIECE, source_hz // 50)
+        # A row holds the past a sum reaches back to, a piece, one incomplete round of dealing at each end, and
+        # what fir_lanes may read too far.
+        self.row = (self.length + self.piece) // self.streams + 3 + FIR_LANES
+        self.taps = <float *>PyMem_Calloc(self.phases * self.length, sizeof(float))
+        self.offsets = <int32_t *>PyMem_Calloc(self.phases * self.length, sizeof(int32_t))
+        if self.taps == NULL or self.offsets == NULL:
+            raise MemoryError
+        self.fill_taps(chosen.cutoff_hz / (<double>self.phases * source_hz))
+        if self.streams == self.step:
+            self.fill_offsets()
+
+    def __dealloc__(self):
+        PyMem_Free(self.taps)
+        PyMem_Free(self.offsets)
+
+    cdef double prototype(self, int tap, double cutoff):
+        """One tap of the windowed sinc, from 0 to 2 * half; cutoff in cycles a tap."""
+        cdef double time = tap - self.half
+        cdef double angle = 2 * M_PI * cutoff * time
+        cdef double place = time / (self.half + 1)
+        cdef double window = bessel_i0(TAPS_BETA * sqrt(1 - place * place))
+        return window if time == 0 else window * sin(angle) / angle
+
+    cdef int fill_taps(self, double cutoff) except -1:
+        """Oldest sample first; each phase adds up to 1. Padding multiplies the oldest samples by 0."""
+        cdef int phase, k
+        cdef double total
+        for phase in range(self.phases):
+            total = 0
+            for k in range(phase, 2 * self.half + 1, self.phases):
+                total += self.prototype(k, cutoff)
+            for k in range(phase, 2 * self.half + 1, self.phases):
+                self.taps[phase * self.length + self.length - 1 - (k - phase) // self.phases] = <float>(
+                    self.prototype(k, cutoff) / total
+                )
+        return 0
+
+    cdef int fill_offsets(self) except -1:
+        """Where fir_lanes finds the sample of each tap, for the outputs of one place in a block of `phases`."""
+        cdef int place, phase, back, k
+        cdef list taps = [self.taps[k] for k in range(self.phases * self.length)]
+        for place in range(self.phases):
+            phase = (place * self.step + self.half) % self.phases
+            for k in range(self.length):
+                # Python's division: the oldest samples of the first outputs have negative numbers.
+                back = (place * self.step + self.half) // self.phases - (self.length - 1 - k)
+                self.offsets[place * self.length + k] = (back % self.step) * self.row + back // self.step
+                self.taps[place * self.length + k] = taps[phase * self.length + k]
+        return 0
+
+
+cdef _Plan plan_of(int source_hz, int target_hz):
+    plan = _plans.get((source_hz, target_hz))
+    if plan is None:
+        # Two threads may both get here; both plans are the same and one is kept.
+        plan = _plans.setdefault((source_hz, target_hz), _Plan(source_hz, target_hz))
+    return plan
+
+
+@cython.final
+cdef class Resampler:
+    """16-bit mono audio from one rate to another, as a stream."""
+
+    cdef readonly int source_hz
+    cdef readonly int target_hz
+    cdef readonly int delay_samples
+    cdef _Plan plan
+    cdef float *rows
+    cdef int64_t origin, taken, given
+
+    def __cinit__(self, int source_hz, int target_hz):
+        for rate_hz in (source_hz, target_hz):
+            if rate_hz not in audio.LINEAR_RATES_HZ:
+                raise AudioError(f"expected a rate of {rate_list()} Hz, got {rate_hz}")
+        self.source_hz = source_hz
+        self.target_hz = target_hz
+        if source_hz == target_hz:
+            return
+        self.plan = plan_of(source_hz, target_hz)
+        self.delay_samples = self.plan.half // self.plan.step
+        self.rows = <float *>PyMem_Calloc(self.plan.streams * self.plan.row, sizeof(float))
+        if self.rows == NULL:
+            raise MemoryError
+        self.start()
+
+    def __dealloc__(self):
+        PyMem_Free(self.rows)
+
+    @property
+    def delay_s(self):
+        """Group delay in seconds."""
+        return self.delay_samples / self.target_hz
+
+    def process(self, data):
+        """Take samples and return all that can be computed from what was taken so far."""
+        cdef Py_buffer view
+        PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+        try:
+            if view.len % 2:
+                raise AudioError(f"expected whole 16-bit samples (2 bytes each), got {view.len} bytes")
+            if self.plan is None:
+                return data if type(data) is bytes else PyBytes_FromStringAndSize(<char *>view.buf, view.len)
+            with cython.critical_section(self):
+                return self.push(<const unsigned char *>view.buf, view.len // 2)
+        finally:
+            PyBuffer_Release(&view)
+
+    def flush(self):
+        """Return the samples still owed, as if silence followed, and reset."""
+        if self.plan is None:
+            return b""
+        with cython.critical_section(self):
+            tail = self.drain()
+            self.start()
+        return tail
+
+    def reset(self):
+        """Forget the stream; the next sample is the first."""
+        if self.plan is not None:
+            with cython.critical_section(self):
+                self.start()
+
+    cdef void start(self) noexcept:
+        """As new: silence before the first sample."""
+        self.taken = 0
+        self.given = 0
+        self.origin = self.needed_from(0)
+        memset(self.rows, 0, self.plan.streams * self.plan.row * sizeof(float))
+
+    # Division as in C, after the sign was taken care of: `streams` is at least 1.
+    @cython.cdivision(True)
+    cdef int64_t needed_from(self, int64_t output) noexcept:
+        """The oldest input sample an output needs, rounded down to a whole round of dealing."""
+        cdef _Plan plan = self.plan
+        cdef int64_t oldest = (output * plan.step + plan.half) / plan.phases - (plan.length - 1)
+        if oldest < 0:
+            return -ceil_div(-oldest, plan.streams) * plan.streams
+        return oldest / plan.streams * plan.streams
+
+    cdef int64_t ready(self, int64_t taken) noexcept:
+        """Count the outputs which so many input samples suffice for."""
+        cdef int64_t outputs = ceil_div(taken * self.plan.phases, self.plan.step) - self.delay_samples
+        return outputs if outputs > 0 else 0
+
+    cdef bytes push(self, const unsigned char *samples, Py_ssize_t count):
+        cdef int64_t outputs = self.ready(self.taken + count) - self.given
+        cdef bytes result = PyBytes_FromStringAndSize(NULL, 2 * outputs)
+        self.run(samples, count, <unsigned char *>PyBytes_AS_STRING(result), self.given + outputs)
+        return result
+
+    cdef bytes drain(self):
+        cdef int64_t total = ceil_div(self.taken * self.plan.phases, self.plan.step)
+        cdef bytes result = PyBytes_FromStringAndSize(NULL, 2 * (total - self.given))
+        self.run(NULL, ceil_div(self.plan.half, self.plan.phases), <unsigned char *>PyBytes_AS_STRING(result), total)
+        return result
+
+    cdef void run(self, const unsigned char *samples, int64_t count, unsigned char *out, int64_t last) noexcept:
+        """Take `count` samples (zeros, if `samples` is NULL) and write the outputs that follow, up to `last`."""
+        cdef _Plan plan = self.plan
+        cdef int64_t piece, until
+        while count > 0:
+            piece = min(count, plan.piece)
+            fir_deal(self.rows, plan.row, plan.streams, self.taken - self.origin, samples, piece)
+            self.taken += piece
+            until = min(self.ready(self.taken), last)
+            if until > self.given:
+                if plan.streams == plan.step:
+                    self.run_lanes(out, until)
+                else:
+                    self.run_dots(out, until)
+                out += 2 * (until - self.given)
+                self.given = until
+            self.forget()
+            if samples != NULL:
+                samples += 2 * piece
+            count -= piece
+
+    # Division as in C: `phases` is at least 1 and outputs are counted from 0. No Python object is indexed: the counts
+    # that bound the pointers are those `row` was sized for.
+    @cython.cdivision(True)
+    cdef void run_lanes(self, unsigned char *out, int64_t until) noexcept:
+        """Outputs of the same place in a block of `phases` have the same taps: one run of lanes for each place."""
+        cdef _Plan plan = self.plan
+        cdef int64_t first, place, block
+        for first in range(self.given, min(until, self.given + plan.phases)):
+            place = first % plan.phases
+            block = first / plan.phases - self.origin / plan.step
+            fir_lanes(
+                plan.taps + place * plan.length,
+                plan.offsets + place * plan.length,
+                plan.length,
+                self.rows + block,
+                ceil_div(until - first, plan.phases),
+                out + 2 * (first - self.given),
+                plan.phases,
+            )
+
+    # As above.
+    @cython.cdivision(True)
+    cdef void run_dots(self, unsigned char *out, int64_t until) noexcept:
+        """One output after the other."""
+        cdef _Plan plan = self.plan
+        cdef int64_t output, at
+        for output in range(self.given, until):
+            at = output * plan.step + plan.half
+            pcm_store(
+                out + 2 * (output - self.given),
+                pcm_round(
+                    fir_dot(
+                        plan.taps + (at % plan.phases) * plan.length,
+                        self.rows + (at / plan.phases - (plan.length - 1) - self.origin),
+                        plan.length,
+                    )
+                ),
+            )
+
+    # Division as in C: both dividends are multiples of `streams` or not negative.
+    @cython.cdivision(True)
+    cdef void forget(self) noexcept:
+        """Move what later outputs still need to the front of the rows."""
+        cdef _Plan plan = self.plan
+        cdef int64_t origin = self.needed_from(self.given)
+        cdef int64_t gone = (origin - self.origin) / plan.streams
+        cdef int64_t kept = ceil_div(self.taken - origin, plan.streams)
+        cdef int stream
+        if gone == 0:
+            return
+        for stream in range(plan.streams):
+            memmove(
+                self.rows + stream * plan.row, self.rows + stream * plan.row + gone, max(kept, 0) * sizeof(float)
+            )
+        self.origin = origin
