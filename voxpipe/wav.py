@@ -3,8 +3,8 @@
 The writer is our own, since soundfile finishes its header at ``close``, and a killed process never gets there. The
 reader is soundfile's, so any container and width will do. Both block: call them in a thread.
 
-Layout after "Multimedia Programming Interface and Data Specifications 1.0" (IBM and Microsoft, 1991); the format tags of
-G.711 and the ``fact`` chunk which goes with them are from "New Multimedia Data Types" (Microsoft, 1994).
+Layout after "Multimedia Programming Interface and Data Specifications 1.0" (IBM and Microsoft, 1991); the format tags
+of G.711 and the ``fact`` chunk which goes with them are from "New Multimedia Data Types" (Microsoft, 1994).
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class WavWriter:
         return self.format.samples(self._size_bytes + len(self._waiting))
 
     def write(self, audio: bytes) -> None:
-        """Append whole samples; they reach the file with ``flush``. ``AudioError`` for half a sample or beyond 4 GiB."""
+        """Append whole samples, for the next ``flush``. ``AudioError`` for half a sample, or beyond 4 GiB."""
         self.format.samples(len(audio))
         if self._size_bytes + len(self._waiting) + len(audio) > MAX_DATA_BYTES:
             raise AudioError(f"{self.path}: expected at most {MAX_DATA_BYTES} bytes of audio in a WAV, got more")
@@ -95,7 +95,9 @@ class WavWriter:
 
 def _header(format: AudioFormat, data_bytes: int) -> bytes:
     width = format.sample_bytes
-    fmt = struct.pack("<HHIIHH", FORMAT_TAGS[format.encoding], 1, format.rate_hz, format.rate_hz * width, width, width * 8)
+    fmt = struct.pack(
+        "<HHIIHH", FORMAT_TAGS[format.encoding], 1, format.rate_hz, format.rate_hz * width, width, width * 8
+    )
     chunks = b"fmt " + struct.pack("<I", len(fmt)) + fmt
     if format.encoding is not Encoding.SLIN:
         fmt += struct.pack("<H", 0)  # no bytes of extension
@@ -113,8 +115,8 @@ def write_wav(path: str | os.PathLike[str], audio: bytes, format: AudioFormat) -
 def read_wav(path: str | os.PathLike[str]) -> tuple[bytes, AudioFormat]:
     """Read a mono sound file of any container and width.
 
-    Returns int16 little-endian samples and their linear format. Widths other than 16 bits are rounded, floating point is
-    clipped at full scale. ``AudioError`` when it is no sound file, has more than one channel, or has a rate that no
+    Returns int16 little-endian samples and their linear format. Widths other than 16 bits are rounded, floating point
+    is clipped at full scale. ``AudioError`` when it is no sound file, has more than one channel, or has a rate that no
     ``AudioFormat`` has; ``OSError`` when it cannot be opened.
     """
     with Path(path).open("rb") as file:  # so that a missing file is an OSError which says so

@@ -1,4 +1,4 @@
-"""A real Asterisk for tests, started from the folder that ``.ci/install-asterisk`` fills. See README.md beside this file."""
+"""A real Asterisk for tests, from the folder that ``.ci/install-asterisk`` fills; README.md beside this says how."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ MODULES = """
     func_channel func_callerid func_strings func_logic func_volume
     format_wav format_sln format_pcm codec_ulaw codec_alaw codec_a_mu codec_resample
     bridge_simple bridge_softmix bridge_builtin_features
-""".split()
+""".split()  # noqa: SIM905 - a list that people read and extend
 
-# Every mount is made in a mount namespace of Asterisk's own: it goes with the process, however that ends, so nothing can
-# be left mounted. All three commands replace themselves, so the process's id is Asterisk's.
+# Every mount is made in a mount namespace of Asterisk's own: it goes with the process, however that ends, so nothing
+# can be left mounted. All three commands replace themselves, so the process's id is Asterisk's.
 START = """
 mount --bind {folder} {root}{inside} && mount -t proc proc {root}/proc && mount --rbind /dev {root}/dev &&
 exec chroot {root} /usr/sbin/asterisk -f -C {inside}/etc/asterisk.conf
@@ -44,7 +44,18 @@ class Asterisk:
         self._configure()
         script = START.format(folder=shlex.quote(str(folder)), root=shlex.quote(str(ROOT)), inside=INSIDE)
         # setpriv: ends with us, even if we are killed.
-        isolated = ["setpriv", "--pdeathsig", "TERM", "unshare", "--mount", "--propagation", "private", "sh", "-c", script]
+        isolated = [
+            "setpriv",
+            "--pdeathsig",
+            "TERM",
+            "unshare",
+            "--mount",
+            "--propagation",
+            "private",
+            "sh",
+            "-c",
+            script,
+        ]
         with (folder / "log/console").open("wb") as console:
             self._process = subprocess.Popen(isolated, stdin=subprocess.DEVNULL, stdout=console, stderr=console)
 
@@ -66,7 +77,9 @@ class Asterisk:
         self._write("asterisk.conf", f"[directories]\n{lines}\n[options]\nverbose = 3\nnocolor = yes\n")
         loads = "\n".join(f"load = {name}.so" for name in MODULES)
         self._write("modules.conf", f"[modules]\nautoload = no\n{loads}\n")
-        self._write("logger.conf", "[general]\ndateformat = %F %T.%3q\n[logfiles]\nfull => notice,warning,error,verbose,dtmf\n")
+        self._write(
+            "logger.conf", "[general]\ndateformat = %F %T.%3q\n[logfiles]\nfull => notice,warning,error,verbose,dtmf\n"
+        )
         self._write("extensions.conf", "[empty]\n")
 
     def _write(self, name: str, text: str) -> None:
@@ -101,12 +114,18 @@ class Asterisk:
         assert "reloaded" in reply.lower(), reply
 
     def sound(self, name: str, audio: bytes, extension: str) -> str:
-        """Store raw audio (extension ``sln`` for slin8, ``sln24`` for slin24) and return the name that Playback takes."""
+        """Store raw audio (extension ``sln`` for slin8, ``sln24`` for slin24); return the name Playback takes."""
         (self.folder / "sounds" / f"{name}.{extension}").write_bytes(audio)
         return f"{INSIDE}/sounds/{name}"
 
     def originate(
-        self, channel: str, context: str, *, exten: str = "s", codecs: str = "", variables: Mapping[str, str] | None = None
+        self,
+        channel: str,
+        context: str,
+        *,
+        exten: str = "s",
+        codecs: str = "",
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         """Place a call: ``channel`` is dialled, and its other end runs ``exten@context``."""
         self._calls += 1

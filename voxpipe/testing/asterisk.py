@@ -1,12 +1,12 @@
 """A caller: one end of a leg, which behaves as Asterisk's AudioSocket client does.
 
-It connects, sends its UUID, then one frame every 20 ms by a clock that does not drift: the speech, and silence after it,
-as a live line does. It never stops reading, keeps what it was played with the time of each arrival, and closes the
+It connects, sends its UUID, then one frame every 20 ms by a clock that does not drift: the speech, and silence after
+it, as a live line does. It never stops reading, keeps what it was played with the time of each arrival, and closes the
 socket when it has had enough. For whatever any Asterisk would drop the call for, it
 drops the call too, and says so in ``CallResult.faults``.
 
-Its framing is its own, after res_audiosocket.c: a peer that shares code with what it tests proves nothing. It runs over any
-``trio.abc.Stream``, so a whole call over a memory stream takes no time under ``trio.testing.MockClock``.
+Its framing is its own, after res_audiosocket.c: a peer that shares code with what it tests proves nothing. It runs
+over any ``trio.abc.Stream``, so a whole call over a memory stream takes no time under ``trio.testing.MockClock``.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ SEND_TIMEOUT_S = 2.0
 IDLE_TIMEOUT_S = 2.0
 """MAX_WAIT_TIMEOUT_MSEC of app_audiosocket.c: nothing from either side for so long ends the call."""
 PAYLOAD_TIMEOUT_S = 0.005
-"""How long Asterisk waits inside a payload (seen with 22.10: a pause of 5 ms passes, 6 ms drops the call). So a message must
-leave the gateway in one write."""
+"""How long Asterisk waits inside a payload (seen with 22.10: a pause of 5 ms passes, 6 ms drops the call). So a
+message must leave the gateway in one write."""
 VERDICT_TIMEOUT_S = 1.0
 """After a send has failed: how long the reader may take to find out why."""
 PAUSE_S = 0.2
@@ -71,9 +71,7 @@ class Speech:
 
     def __init__(self, audio: bytes, format: AudioFormat) -> None:
         format.samples(len(audio))
-        self._frames = (
-            audio[start : start + format.frame_bytes] for start in range(0, len(audio), format.frame_bytes)
-        )
+        self._frames = (audio[start : start + format.frame_bytes] for start in range(0, len(audio), format.frame_bytes))
 
     def next_frame(self) -> bytes | None:
         """Give the next frame; the last may be short."""
@@ -115,9 +113,10 @@ async def call(
 ) -> CallResult:
     """Hold one call on a connected stream, and close the stream.
 
-    ``voice`` is what speaks, or whole samples of ``format``. ``digits`` are ``(seconds after the UUID, digit)``. The caller
-    hangs up after ``seconds``, or when ``hang_up`` is set; with neither, once it has spoken and then heard no
-    speech for ``listen_after_s``. With ``sends_silence=False`` it sends nothing after its speech, as a channel that waits does.
+    ``voice`` is what speaks, or whole samples of ``format``. ``digits`` are ``(seconds after the UUID, digit)``. The
+    caller hangs up after ``seconds``, or when ``hang_up`` is set; with neither, once it has spoken and then heard no
+    speech for ``listen_after_s``. With ``sends_silence=False`` it sends nothing after its speech, as a channel that
+    waits does.
 
     Only bad arguments raise (``AudioError``, ``ValueError``); what the peer does wrong is in the result's ``faults``.
     """
@@ -127,7 +126,12 @@ async def call(
     if isinstance(voice, bytes):
         voice = Speech(voice, format)
     line = _Line(stream, voice, format, call_id, sorted(digits), on_event or (lambda event: None))
-    line.seconds, line.listen_after_s, line.sends_silence, line.hang_up = seconds, listen_after_s, sends_silence, hang_up
+    line.seconds, line.listen_after_s, line.sends_silence, line.hang_up = (
+        seconds,
+        listen_after_s,
+        sends_silence,
+        hang_up,
+    )
     async with stream:
         await line.hold()
     return line.result()
@@ -300,7 +304,7 @@ class _Line:
         return True
 
     def fault_in(self, kind: int, size_bytes: int) -> str:
-        # An Asterisk that knows the other kind resamples it, an older one drops the call; odd lengths lose half a sample.
+        # An Asterisk that knows the other kind resamples it, an older one drops the call.
         if kind != self.kind:
             name = self.heard_format.name
             return f"expected audio of kind 0x{self.kind:02x} ({name}) or a hang-up, got kind 0x{kind:02x}"

@@ -1,4 +1,4 @@
-"""What one call was: counts, gaps, the audio that was heard, and every fault for which Asterisk would have dropped it."""
+"""What one call was: counts, gaps, the audio heard, and the faults for which Asterisk would have dropped it."""
 
 from __future__ import annotations
 

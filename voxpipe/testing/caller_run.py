@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from uuid import UUID, uuid4
 
-import attrs
 import trio
 
 from voxpipe.audio import SLIN8, AudioFormat
@@ -49,12 +48,13 @@ async def run_calls(
 ) -> list[CallResult]:
     """Hold ``calls`` calls side by side and return one result each.
 
-    ``wav`` may have any rate of ``AudioFormat``; it is converted to the leg's format. ``digits`` are dialled from one second on,
-    three a second. ``call_id`` is for a single call; otherwise each call has a fresh one. ``record`` is the WAV file of
-    what was heard, laid on the call's time line; of several calls the files are ``record-1.wav`` and so on.
+    ``wav`` may have any rate of ``AudioFormat``; it is converted to the leg's format. ``digits`` are dialled from one
+    second on, three a second. ``call_id`` is for a single call; otherwise each call has a fresh one. ``record`` is the
+    WAV file of what was heard, laid on the call's time line; of several calls the files are ``record-1.wav`` and so on.
 
-    ``CallRefused`` when no call was taken; when some were, the others are results with a fault. ``AudioError`` for an unusable
-    WAV, ``OSError`` for a file that cannot be opened or written, ``ValueError`` for arguments that contradict each other.
+    ``CallRefused`` when no call was taken; when some were, the others are results with a fault. ``AudioError`` for an
+    unusable WAV, ``OSError`` for a file that cannot be opened or written, ``ValueError`` for arguments that contradict
+    each other.
     """
     if calls < 1 or (calls > 1 and (call_id is not None or speak_mic)):
         raise ValueError(f"expected one call with a UUID or a microphone of its own, got {calls} calls")

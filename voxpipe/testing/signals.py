@@ -1,8 +1,8 @@
 """Test signals: tones, sweeps and speech-like bursts, the same bytes on every run.
 
-All return mono int16 little-endian bytes at a linear ``AudioFormat``'s rate. ``level_db`` is the peak relative to full scale (dBFS),
-and the length is rounded to whole samples. None of them sounds like DTMF: a detector asks for two steady tones of
-about equal strength, and here there is one tone, or a moving one, or many.
+All return mono int16 little-endian bytes at a linear ``AudioFormat``'s rate. ``level_db`` is the peak relative to full
+scale (dBFS), and the length is rounded to whole samples. None of them sounds like DTMF: a detector asks for two steady
+tones of about equal strength, and here there is one tone, or a moving one, or many.
 """
 
 from __future__ import annotations
@@ -91,7 +91,9 @@ def _syllable(
         gain = sum(1 / (1 + ((hz - formant_hz) / 90) ** 2) for formant_hz in formants_hz) + 0.02
         voice += gain / np.sqrt(overtone) * np.sin(overtone * phase)
     fade = np.minimum(1, np.minimum(times, times[::-1]) / FADE_S)
-    return voice / max(np.abs(voice).max(), 1e-9) * fade * np.sin(np.pi * (times + FADE_S) / (seconds + 2 * FADE_S))
+    envelope = fade * np.sin(np.pi * (times + FADE_S) / (seconds + 2 * FADE_S))
+    shaped: Samples = voice / max(np.abs(voice).max(), 1e-9) * envelope
+    return shaped
 
 
 def _count(format: AudioFormat, seconds: float) -> int:

@@ -1,8 +1,8 @@
 """The caller's microphone and loudspeaker: a voice for ``call`` (extra ``voxpipe[mic]``).
 
-PortAudio calls back from a thread of its own every frame. What crosses to Trio's thread are two bounded deques, whose ends
-are safe to use from different threads; nobody waits on either side. The call's clock and the card's differ by some parts
-per million: a full queue loses its oldest frame, an empty one gives silence, and both are counted.
+PortAudio calls back from a thread of its own every frame. What crosses to Trio's thread are two bounded deques, whose
+ends are safe to use from different threads; nobody waits on either side. The call's clock and the card's differ by
+some parts per million: a full queue loses its oldest frame, an empty one gives silence, and both are counted.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from voxpipe.errors import AudioError, VoxpipeError
 
 MIC_QUEUE_FRAMES = 5
 """100 ms: what a busy moment of the machine may hold up. More would be heard as delay for the rest of the call."""
-SPEAKER_QUEUE_BYTES_S = 1.0
-"""A second of audio: a gateway plays in real time, and this is room for its unevenness."""
+SPEAKER_QUEUE_MESSAGES = 50
+"""A second of frames: a gateway plays in real time, and this is room for its unevenness."""
 
 
 class SoundCardError(VoxpipeError):
@@ -27,8 +27,9 @@ class SoundCardError(VoxpipeError):
 class SoundCard:
     """The machine's sound devices, as a voice; use it as a context manager.
 
-    ``format`` is linear: frames in and audio out are both in it. ``device`` is sounddevice's ``(input, output)``, numbers or parts
-    of names; ``None`` is the system's default. Opening raises ``SoundCardError`` when sounddevice, PortAudio or a device is missing.
+    ``format`` is linear: frames in and audio out are both in it. ``device`` is sounddevice's ``(input, output)``,
+    numbers or parts of names; ``None`` is the system's default. Opening raises ``SoundCardError`` when sounddevice,
+    PortAudio or a device is missing.
     """
 
     def __init__(
@@ -41,12 +42,11 @@ class SoundCard:
         """Frames spoken while the queue was full."""
         self.mic_frames_missing = 0
         """Frames asked for before the microphone had them; silence was given."""
-        self.speaker_bytes_lost = 0
-        """Audio played to us while the loudspeaker's queue was full."""
+        self.speaker_messages_lost = 0
+        """Audio messages played to us while the loudspeaker's queue was full."""
         self._device = device
         self._spoken: deque[bytes] = deque(maxlen=MIC_QUEUE_FRAMES)
-        self._played: deque[bytes] = deque()
-        self._played_bytes = 0
+        self._played: deque[bytes] = deque(maxlen=SPEAKER_QUEUE_MESSAGES)
         self._rest = b""
         self._streams: list[Any] = []
 
@@ -87,11 +87,9 @@ class SoundCard:
 
     def hear(self, audio: bytes) -> None:
         """Queue audio for the loudspeaker."""
-        queued_bytes = sum(map(len, self._played))
-        if queued_bytes + len(audio) > self.format.bytes_of_ms(SPEAKER_QUEUE_BYTES_S * 1000):
-            self.speaker_bytes_lost += len(audio)
-        else:
-            self._played.append(audio)
+        if len(self._played) == SPEAKER_QUEUE_MESSAGES:
+            self.speaker_messages_lost += 1
+        self._played.append(audio)
 
     def _take_spoken(self, audio: Any, frames: int, time: Any, status: Any) -> None:
         if len(self._spoken) == MIC_QUEUE_FRAMES:
