@@ -100,3 +100,26 @@ def test_a_g711_format_is_refused() -> None:
 def test_nothing_lasts_no_time() -> None:
     """A signal of no length is no bytes, whatever the signal."""
     assert signals.speech_like(SLIN8, 0) == signals.tone(SLIN8, 1, 0) == signals.silence(SLIN8, 0) == b""
+
+
+@pytest.mark.parametrize("lag", [0, 1, 777, -333])
+def test_a_signal_is_found_where_it_is(lag: int) -> None:
+    """The lag, the likeness and the gain of a signal are found in a longer recording with noise in it."""
+    sent = signals.speech_like(SLIN8, 1.0)
+    wave = np.frombuffer(sent, "<i2") * 0.5
+    recording = np.frombuffer(signals.noise(SLIN8, 1.5, level_db=-60), "<i2").astype(float)
+    kept = wave[max(-lag, 0) :]
+    recording[max(lag, 0) : max(lag, 0) + len(kept)] += kept
+    found = signals.align(sent, recording.astype("<i2").tobytes())
+    assert found.lag_samples == lag
+    assert found.correlation > 0.98
+    assert found.gain_db == pytest.approx(-6.02, abs=0.2)
+
+
+def test_other_audio_does_not_correlate() -> None:
+    """Another speaker's syllables are not taken for ours, nor is silence; upside down is told by the sign."""
+    sent = signals.speech_like(SLIN8, 1.0, seed=1)
+    assert abs(signals.align(sent, signals.speech_like(SLIN8, 1.0, seed=2)).correlation) < 0.5
+    assert signals.align(sent, bytes(16_000)).correlation == 0
+    turned = (-np.frombuffer(sent, "<i2")).astype("<i2").tobytes()
+    assert signals.align(sent, turned).correlation == pytest.approx(-1)

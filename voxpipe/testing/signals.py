@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeAlias
 
+import attrs
 import numpy as np
 import numpy.typing as npt
 
@@ -109,3 +110,33 @@ def _times(format: AudioFormat, seconds: float) -> Samples:
 def _pack(samples: Samples, level_db: float) -> bytes:
     peak = float(10 ** (level_db / 20)) * FULL_SCALE
     return np.rint(np.clip(samples, -1, 1) * peak).astype("<i2").tobytes()
+
+
+@attrs.frozen
+class Alignment:
+    """Where and how a signal is found in a recording."""
+
+    lag_samples: int
+    """Where the signal begins in the recording; negative when its beginning is missing there."""
+    correlation: float
+    """Of the signal with what is at that place: 1 is the same shape, 0 no likeness, -1 the same upside down."""
+    gain_db: float
+    """How much louder the recording is than the signal."""
+
+
+def align(sent: bytes, heard: bytes) -> Alignment:
+    """Find a signal in a recording of the same rate (both int16 little-endian) by cross-correlation."""
+    signal, recording = (np.frombuffer(audio, "<i2").astype(np.float64) for audio in (sent, heard))
+    if not signal.any() or not recording.any():
+        return Alignment(0, 0.0, -np.inf)
+    size = len(signal) + len(recording) - 1
+    spectrum = np.fft.rfft(recording, size) * np.conj(np.fft.rfft(signal, size))
+    products = np.fft.irfft(spectrum, size)
+    best = int(np.argmax(np.abs(products)))
+    lag = best if best < len(recording) else best - size  # the negative lags are at the end
+    there = np.zeros(len(signal))
+    overlap = recording[max(lag, 0) : lag + len(signal)]
+    there[max(-lag, 0) : max(-lag, 0) + len(overlap)] = overlap
+    product, own, other = signal @ there, signal @ signal, there @ there
+    correlation = float(product / np.sqrt(own * other)) if other else 0.0
+    return Alignment(lag, correlation, 10 * float(np.log10(other / own)) if other else -np.inf)
