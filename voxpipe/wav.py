@@ -1,99 +1,139 @@
-"""WAV files: reading whatever a user brings, and writing recordings that survive a killed process.
+"""WAV files: a writer whose file is valid at every moment, and a reader for what people hand us.
 
-Reading is libsndfile's business (package ``soundfile``). Writing is our own, since a recording must be valid after every
-flush: the header is rewritten with each one. Format tags: 1 PCM, 6 A-law, 7 mu-law (RFC 2361).
+The writer is our own, since soundfile finishes its header at ``close``, and a killed process never gets there. The
+reader is soundfile's, so any container and width will do. Both block: call them in a thread.
+
+Layout after "Multimedia Programming Interface and Data Specifications 1.0" (IBM and Microsoft, 1991); the format tags
+of G.711 and the ``fact`` chunk which goes with them are from "New Multimedia Data Types" (Microsoft, 1994).
 """
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
-from typing import BinaryIO
+from types import TracebackType
+from typing import Self
 
+import numpy as np
 import soundfile
 
-from voxpipe.audio import SLIN8, AudioFormat, Encoding
+from voxpipe.audio import AudioFormat, Encoding
 from voxpipe.errors import AudioError
 
 FORMAT_TAGS = {Encoding.SLIN: 1, Encoding.ALAW: 6, Encoding.ULAW: 7}
-HEADER_BYTES = 44
-MAX_DATA_BYTES = 0xFFFFFFFF - HEADER_BYTES
+MAX_DATA_BYTES = 0xFFFF_FFFF - 64
+"""Sizes in a WAV are 32 bits wide; what is kept back is more than the header."""
 
-
-def wav_header(format_: AudioFormat, data_bytes: int) -> bytes:
-    """Make the 44 bytes before so many bytes of mono audio."""
-    data_bytes = min(data_bytes, MAX_DATA_BYTES)
-    width = format_.sample_bytes
-    return struct.pack(
-        "<4sI4s4sIHHIIHH4sI",
-        b"RIFF",
-        data_bytes + HEADER_BYTES - 8,
-        b"WAVE",
-        b"fmt ",
-        16,
-        FORMAT_TAGS[format_.encoding],
-        1,
-        format_.rate_hz,
-        format_.rate_hz * width,
-        width,
-        8 * width,
-        b"data",
-        data_bytes,
-    )
+FULL_SCALE = 32_768
 
 
 class WavWriter:
-    """A recording in one format. Its calls block: from Trio, call them in a thread."""
+    """A mono WAV file that only grows.
 
-    def __init__(self, path: Path, format_: AudioFormat) -> None:
-        self._format = format_
-        self._data_bytes = 0
-        # Unbuffered: what was written is in the file although the process is killed.
-        self._file: BinaryIO = path.open("xb", buffering=0)
-        self._file.write(wav_header(format_, 0))
+    After every ``flush`` the file is complete and its header right: the audio is written first and the header, in one
+    write, after it, so a process killed in between leaves a file which is merely shorter. Blocks: use it in a thread.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], format: AudioFormat) -> None:
+        self.path = Path(path)
+        self.format = format
+        self._size_bytes = 0
+        self._waiting = bytearray()
+        self._file = self.path.open("wb", buffering=0)
+        self._start_bytes = len(_header(format, 0))
+        self._write_at(0, _header(format, 0))
 
     @property
     def samples(self) -> int:
-        """Samples written so far: the offset of the next one."""
-        return self._format.samples(self._data_bytes)
+        """Samples given so far: the offset at which the next ``write`` begins."""
+        return self.format.samples(self._size_bytes + len(self._waiting))
 
     def write(self, audio: bytes) -> None:
-        """Append audio; on ``OSError`` nothing of it counts as written."""
-        self._file.seek(HEADER_BYTES + self._data_bytes)
-        view = memoryview(audio)
-        while view:
-            view = view[self._file.write(view) :]
-        self._data_bytes += len(audio)
+        """Append whole samples, for the next ``flush``. ``AudioError`` for half a sample, or beyond 4 GiB."""
+        self.format.samples(len(audio))
+        if self._size_bytes + len(self._waiting) + len(audio) > MAX_DATA_BYTES:
+            raise AudioError(f"{self.path}: expected at most {MAX_DATA_BYTES} bytes of audio in a WAV, got more")
+        self._waiting += audio
 
     def flush(self) -> None:
-        """Make the header say what is in the file."""
-        self._file.seek(0)
-        self._file.write(wav_header(self._format, self._data_bytes))
+        """Bring everything given so far into the file, and its header up to date."""
+        if self._waiting:
+            self._write_at(self._start_bytes + self._size_bytes, self._waiting)
+            self._size_bytes += len(self._waiting)
+            self._waiting.clear()
+            self._write_at(0, _header(self.format, self._size_bytes))
 
     def close(self) -> None:
-        """Flush and close."""
-        self.flush()
-        self._file.close()
+        """Flush and close; a second call does nothing."""
+        if self._file.closed:
+            return
+        try:
+            self.flush()
+            if self._size_bytes % 2:  # a chunk of odd size is padded, and the padding is not counted
+                self._write_at(self._start_bytes + self._size_bytes, b"\0")
+        finally:
+            self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _write_at(self, offset: int, data: bytes | bytearray) -> None:
+        self._file.seek(offset)
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        finally:
+            rest.release()  # a bytearray cannot be cleared while it is looked at
 
 
-def write_wav(path: Path, audio: bytes, format_: AudioFormat) -> None:
-    """Write a whole WAV file, over one that is there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(wav_header(format_, len(audio)) + audio)
+def _header(format: AudioFormat, data_bytes: int) -> bytes:
+    width = format.sample_bytes
+    fmt = struct.pack(
+        "<HHIIHH", FORMAT_TAGS[format.encoding], 1, format.rate_hz, format.rate_hz * width, width, width * 8
+    )
+    chunks = b"fmt " + struct.pack("<I", len(fmt)) + fmt
+    if format.encoding is not Encoding.SLIN:
+        fmt += struct.pack("<H", 0)  # no bytes of extension
+        chunks = b"fmt " + struct.pack("<I", len(fmt)) + fmt + b"fact" + struct.pack("<II", 4, data_bytes // width)
+    chunks += b"data" + struct.pack("<I", data_bytes)
+    return b"RIFF" + struct.pack("<I", 4 + len(chunks) + data_bytes + data_bytes % 2) + b"WAVE" + chunks
 
 
-def read_wav(path: Path) -> tuple[bytes, AudioFormat]:
-    """Read a mono file of any kind libsndfile knows, as 16-bit linear samples and their format; ``AudioError`` otherwise."""
-    if not path.exists():
-        raise AudioError(f"{path}: expected a WAV file, found none")
+def write_wav(path: str | os.PathLike[str], audio: bytes, format: AudioFormat) -> None:
+    """Write a whole mono WAV file; ``audio`` is whole samples of ``format``."""
+    with WavWriter(path, format) as writer:
+        writer.write(audio)
+
+
+def read_wav(path: str | os.PathLike[str]) -> tuple[bytes, AudioFormat]:
+    """Read a mono sound file of any container and width.
+
+    Returns int16 little-endian samples and their linear format. Widths other than 16 bits are rounded, floating point
+    is clipped at full scale. ``AudioError`` when it is no sound file, has more than one channel, or has a rate that no
+    ``AudioFormat`` has; ``OSError`` when it cannot be opened.
+    """
+    with Path(path).open("rb") as file:  # so that a missing file is an OSError which says so
+        try:
+            samples, rate_hz = soundfile.read(file, dtype="float64", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            raise AudioError(
+                f"{path}: expected a sound file (WAV, FLAC, Ogg, ...), got one that libsndfile cannot read: "
+                f"{error.error_string}"
+            ) from error
+    channels = samples.shape[1]
+    if channels != 1:
+        raise AudioError(f"{path}: expected 1 channel, got {channels}")
     try:
-        samples, rate_hz = soundfile.read(path, dtype="int16", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise AudioError(f"{path}: expected a WAV file: {error}") from error
-    if samples.shape[1] != 1:
-        raise AudioError(f"{path}: expected one channel, got {samples.shape[1]}")
-    try:
-        format_ = AudioFormat(SLIN8.encoding, rate_hz)
+        format = AudioFormat(Encoding.SLIN, rate_hz)
     except AudioError as error:
         raise AudioError(f"{path}: {error}") from None
-    return samples.astype("<i2").tobytes(), format_
+    # float64 carries int16 and back without loss, and treats every width alike.
+    scaled = np.clip(np.rint(samples[:, 0] * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1)
+    return scaled.astype("<i2").tobytes(), format

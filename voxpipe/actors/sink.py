@@ -20,6 +20,7 @@ import attrs
 import trio
 
 from voxpipe.audio import AudioFormat
+from voxpipe.errors import AudioError
 from voxpipe.sansio.records import AudioMode, Direction, Record, audio_evidence, format_timestamp, redact
 from voxpipe.wav import WavWriter
 
@@ -199,6 +200,8 @@ async def write_records(
                 if failing:
                     on_error(f"writing {path} works again")
                 failing = False
+                while files.complaints:
+                    on_error(files.complaints.pop())
         with suppress(OSError):
             await trio.to_thread.run_sync(files.close)
 
@@ -232,6 +235,7 @@ class LegFiles:
         self._audio: dict[str, tuple[AudioFormat, bytearray]] = {}
         self.unwritten = bytearray()
         self.unwritten_records = 0
+        self.complaints: list[str] = []
 
     def add(self, entry: Entry) -> None:
         """Take an entry; nothing is written yet."""
@@ -256,10 +260,13 @@ class LegFiles:
 
     def _write_audio(self) -> None:
         for side, (format_, audio) in self._audio.items():
-            if not audio:
-                continue
             if side not in self._sides:
                 self._sides[side] = WavWriter(self._path.with_suffix(f".{side}.wav"), format_)
-            self._sides[side].write(bytes(audio))
+            writer = self._sides[side]
+            try:
+                writer.write(bytes(audio))
+            except AudioError as error:  # 4 GiB: the records go on without the audio
+                self.complaints.append(str(error))
             audio.clear()
-            self._sides[side].flush()
+            # Also when nothing came: what a full disk refused waits in the writer.
+            writer.flush()
