@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 import soundfile
-
+import trio
+import trio.testing
 from trio.testing import MockClock
+from virtual_call import CallMaker, Script, VirtualCall, silence, tone, virtual_config, wire_types
 
-from virtual_call import CallMaker, Script, VirtualCall, silence, tone, wire_types
 from voxpipe.audio import SLIN24
 from voxpipe.errors import AckTimeout, CommandRefused, FormatMismatch, RemoteProtocolError, SessionError
+from voxpipe.leg import run_leg
 
 HELLO_AND_WAIT = Script(audio=tone(1000) + silence(3500))
 
@@ -48,7 +51,9 @@ async def test_a_call_is_answered(autojump_clock: MockClock, make_call: CallMake
     assert len(call.phone.spoken) >= 50
 
 
-async def test_frames_leave_every_20_ms_and_the_first_of_an_answer_at_once(autojump_clock: MockClock, make_call: CallMaker) -> None:
+async def test_frames_leave_every_20_ms_and_the_first_of_an_answer_at_once(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
     """The caller gets one frame a ptime from the start to the end, and an answer begins with its first chunk."""
     call = await make_call(HELLO_AND_WAIT)
     times = [time_s for time_s, _ in call.phone.frames]
@@ -77,7 +82,9 @@ async def test_the_agent_speaks_first_when_told_to(autojump_clock: MockClock, ma
     assert call.outcome.summary["turns"]["agent"] == 1
 
 
-async def test_the_callers_first_word_waits_for_the_acknowledgement(autojump_clock: MockClock, make_call: CallMaker) -> None:
+async def test_the_callers_first_word_waits_for_the_acknowledgement(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
     """What is said within the second that the uplink holds goes out after the acknowledgement, in order."""
     from voxpipe.testing.scenario import Acknowledge, Scenario
 
@@ -90,7 +97,9 @@ async def test_the_callers_first_word_waits_for_the_acknowledgement(autojump_clo
     assert call.outcome.summary["turns"]["agent"] == 1
 
 
-async def test_a_late_acknowledgement_costs_the_oldest_words_and_is_recorded(autojump_clock: MockClock, make_call: CallMaker) -> None:
+async def test_a_late_acknowledgement_costs_the_oldest_words_and_is_recorded(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
     """Beyond a second the oldest frames give way; each loss is in the log and the sum in the summary."""
     call = await make_call(HELLO_AND_WAIT, "slow-ack")
     lost = call.outcome.summary["uplink"]["overrun_frames"]
@@ -111,7 +120,9 @@ async def test_digits_and_unknown_messages_are_recorded(autojump_clock: MockCloc
     assert call.outcome.error is None
 
 
-async def test_strange_events_and_text_are_recorded_and_survived(autojump_clock: MockClock, make_call: CallMaker) -> None:
+async def test_strange_events_and_text_are_recorded_and_survived(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
     """Events without a word of ours, extra keys and messages that are no JSON leave the call alone."""
     strange = await make_call(HELLO_AND_WAIT, "unknown-events")
     assert strange.of("session.weather.updated")
@@ -134,7 +145,9 @@ async def test_an_error_in_mid_call_is_recorded_and_survived(autojump_clock: Moc
 # --- barge-in ---------------------------------------------------------------------------------------------------------
 
 
-async def test_barge_in_stops_the_agent_and_tells_what_was_heard(autojump_clock: MockClock, make_call: CallMaker) -> None:
+async def test_barge_in_stops_the_agent_and_tells_what_was_heard(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
     """The answer stops within a frame, and the item is truncated to what was played, to the millisecond."""
     speech = tone(2000) + silence(1500) + tone(1200) + silence(3500)
     call = await make_call(Script(audio=speech))
@@ -146,20 +159,21 @@ async def test_barge_in_stops_the_agent_and_tells_what_was_heard(autojump_clock:
     assert cut["dropped_samples"] > 0
     assert call.session.complaints == []
     when = next(r.t_ns for r in call.of("playout.cut") if r.event_data["begun"])
-    after = [
-        r for r in call.of("audiosocket.sent") if r.t_ns > when and r.t_ns < when + 300_000_000
-    ]
+    after = [r for r in call.of("audiosocket.sent") if r.t_ns > when and r.t_ns < when + 300_000_000]
     assert after == []
     assert call.of("conversation.item.truncated")
     assert call.outcome.summary["turns"] == {"caller": 2, "agent": 2, "cut": 1}
 
 
-async def test_what_the_caller_heard_before_the_cut_is_what_was_counted(autojump_clock: MockClock, make_call: CallMaker) -> None:
+async def test_what_the_caller_heard_before_the_cut_is_what_was_counted(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
     """The milliseconds told to the provider are those of the frames on the wire."""
     call = await make_call(Script(audio=tone(2000) + silence(1500) + tone(1200) + silence(200)))
-    (truncate,) = call.data("conversation.item.truncate")
-    played = [r for r in call.of("audiosocket.sent") if r.t_ns < call.of("conversation.item.truncate")[0].t_ns]
-    assert truncate["audio_end_ms"] == sum(r.event_data["samples"] for r in played) // 8
+    (truncate,) = call.of("conversation.item.truncate")
+    played = [r for r in call.of("audiosocket.sent") if r.seq < truncate.seq]
+    assert truncate.event_data["audio_end_ms"] == sum(r.event_data["samples"] for r in played) // 8
+    assert len(call.phone.spoken) == len(played)
 
 
 # --- sessions that fail -----------------------------------------------------------------------------------------------
@@ -219,11 +233,11 @@ async def test_formats_that_change_in_mid_call_end_it(autojump_clock: MockClock,
     assert call.phone.hung_up
 
 
-async def test_the_next_format_of_the_list_is_tried_on_a_new_session(autojump_clock: MockClock, make_call: CallMaker) -> None:
+async def test_the_next_format_of_the_list_is_tried_on_a_new_session(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
     """A provider that refuses the first format gets the second one on a new connection, and the call is answered."""
-    call = await make_call(
-        HELLO_AND_WAIT, "second-format-only", provider={"formats": ["pcm24", "ulaw8"]}
-    )
+    call = await make_call(HELLO_AND_WAIT, "second-format-only", provider={"formats": ["pcm24", "ulaw8"]})
     assert call.outcome.error is None
     assert len(call.provider.sessions) == 2
     assert call.data("session.retrying") == [{"refused": "slin24", "next": "ulaw8"}]
@@ -234,9 +248,7 @@ async def test_the_next_format_of_the_list_is_tried_on_a_new_session(autojump_cl
 
 async def test_the_last_refusal_of_the_list_is_the_one_told(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """When every format fails, as many sessions were tried as formats were listed."""
-    call = await make_call(
-        Script(stays=True), "no-ack", provider={"formats": ["pcm24", "ulaw8", "alaw8/pcm24"]}
-    )
+    call = await make_call(Script(stays=True), "no-ack", provider={"formats": ["pcm24", "ulaw8", "alaw8/pcm24"]})
     assert isinstance(call.outcome.error, AckTimeout)
     assert len(call.provider.sessions) == 3
     no_audio_passed(call)
@@ -261,7 +273,9 @@ async def test_a_provider_lost_in_mid_call_ends_it_with_its_reason(
     assert call.records[-1].event_type == "leg.summary"
 
 
-async def test_a_provider_that_stalls_makes_underruns_not_noise(autojump_clock: MockClock, make_call: CallMaker) -> None:
+async def test_a_provider_that_stalls_makes_underruns_not_noise(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
     """A gap inside an answer is silence on the line and an underrun in the log; the answer goes on after it."""
     call = await make_call(Script(audio=tone(3000) + silence(15_000)), "stall")
     assert call.outcome.error is None
@@ -279,7 +293,9 @@ async def test_no_connection_to_the_provider_hangs_up(autojump_clock: MockClock,
     assert call.duration_s < 1
 
 
-async def test_a_wav_is_played_before_hanging_up(autojump_clock: MockClock, make_call: CallMaker, tmp_path: Any) -> None:
+async def test_a_wav_is_played_before_hanging_up(
+    autojump_clock: MockClock, make_call: CallMaker, tmp_path: Any
+) -> None:
     """With leg.failure_wav the caller hears it in full, resampled for the leg, and then the leg ends."""
     wav = tmp_path / "sorry.wav"
     soundfile.write(wav, [0.25] * 12_000, 24_000, subtype="PCM_16")
@@ -292,7 +308,9 @@ async def test_a_wav_is_played_before_hanging_up(autojump_clock: MockClock, make
 # --- the ends of a leg ------------------------------------------------------------------------------------------------
 
 
-async def test_hanging_up_in_mid_answer_closes_the_session_in_peace(autojump_clock: MockClock, make_call: CallMaker) -> None:
+async def test_hanging_up_in_mid_answer_closes_the_session_in_peace(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
     """The provider sees a proper close, and the log says who ended the call."""
     call = await make_call(Script(audio=tone(2000) + silence(1300)))
     assert call.outcome.error is None
@@ -302,13 +320,26 @@ async def test_hanging_up_in_mid_answer_closes_the_session_in_peace(autojump_clo
     assert call.outcome.summary["playout"]["played_samples"] < call.outcome.summary["playout"]["received_samples"]
 
 
-async def test_a_leg_that_contradicts_itself_ends_alone(autojump_clock: MockClock, make_call: CallMaker) -> None:
-    """G.711 on an auto leg is an error with what to configure; no audio goes to the provider."""
-    extra = ((0.0, b"\x10\x00\xa0" + b"\xff" * 160),)
-    call = await make_call(Script(extra=extra, stays=True))
+G711_FRAME = b"\x10\x00\xa0" + b"\xff" * 160
+
+
+async def test_g711_on_an_auto_leg_is_an_error_that_says_what_to_configure(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
+    """No kind tells the law, so nobody guesses it; no audio goes to the provider."""
+    call = await make_call(Script(extra=((0.0, G711_FRAME),), stays=True))
     assert isinstance(call.outcome.error, RemoteProtocolError)
     assert "configure leg.format as ulaw8 or alaw8" in call.data("leg.failed")[0]["message"]
     assert appends(call) == 0
+    assert call.phone.closed
+
+
+async def test_a_leg_that_changes_its_format_ends_alone(autojump_clock: MockClock, make_call: CallMaker) -> None:
+    """G.711 after linear audio is an error with expected and actual; the session is closed in order."""
+    call = await make_call(Script(extra=((0.5, G711_FRAME),), stays=True))
+    assert isinstance(call.outcome.error, RemoteProtocolError)
+    assert "expected 320 bytes" in str(call.outcome.error)
+    assert "got 160" in str(call.outcome.error)
     assert call.session.closed is not None
     assert call.session.closed[0] == 1000
 
@@ -323,7 +354,9 @@ async def test_a_leg_without_audio_cannot_tell_its_format(autojump_clock: MockCl
     assert call.phone.hung_up
 
 
-async def test_a_configured_leg_needs_no_audio_to_hear_the_agent(autojump_clock: MockClock, make_call: CallMaker) -> None:
+async def test_a_configured_leg_needs_no_audio_to_hear_the_agent(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
     """With the format configured, silence and the greeting are played though the channel sends nothing."""
     call = await make_call(
         Script(stays=True, speaks_after_s=4),
@@ -335,7 +368,9 @@ async def test_a_configured_leg_needs_no_audio_to_hear_the_agent(autojump_clock:
     assert call.phone.spoken
 
 
-async def test_draining_plays_the_answer_to_its_end_and_hangs_up(autojump_clock: MockClock, make_call: CallMaker) -> None:
+async def test_draining_plays_the_answer_to_its_end_and_hangs_up(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
     """A drain in mid-answer cuts no word: all that the provider sent is played, then the leg ends."""
     call = await make_call(Script(audio=tone(3000), stays=True), drain_after_s=4.5)
     assert call.outcome.reason == "gateway drains"
@@ -345,15 +380,26 @@ async def test_draining_plays_the_answer_to_its_end_and_hangs_up(autojump_clock:
     assert playout["played_samples"] == playout["received_samples"] > 8 * 2500
 
 
-async def test_the_session_limit_ends_a_call_before_the_provider_does(autojump_clock: MockClock, make_call: CallMaker) -> None:
+async def test_the_session_limit_ends_a_call_before_the_provider_does(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
     """At provider.session_limit_s the session is drained and the leg ends in peace."""
     call = await make_call(Script(stays=True), provider={"session_limit_s": 5.0})
     assert call.outcome.reason == "session limit reached"
     assert call.outcome.error is None
 
 
-async def test_a_connection_that_never_says_its_uuid_is_ended() -> None:
+async def test_a_connection_that_never_says_its_uuid_is_ended(autojump_clock: MockClock, tmp_path: Path) -> None:
     """A port scanner is let go after the deadline, with no log of its own."""
+    theirs, ours = trio.testing.memory_stream_pair()
+    config = virtual_config(tmp_path, "openai", {"leg": {"uuid_timeout_s": 3.0}})
+    outcome = await run_leg(ours, config)
+    assert trio.current_time() == 3.0
+    assert str(outcome.error) == "expected the UUID within 3 s, got nothing"
+    assert outcome.log is None
+    assert await theirs.receive_some(100) == b"\x00\x00\x00"
+    assert await theirs.receive_some(100) == b""
+    assert not (tmp_path / "logs").exists()
 
 
 # --- the log ----------------------------------------------------------------------------------------------------------

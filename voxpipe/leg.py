@@ -175,6 +175,7 @@ class Call:
             self.leg_formats.set(LegFormatConfirmed(configured, downlink_format(configured)))
         frames = max(1, config.limits.uplink_ms // PTIME_MS)
         self.uplink, self._uplink_end = trio.open_memory_channel[bytes](frames)
+        self._uplink_rest = self._uplink_end.clone()
         self._appends, appends_end = trio.open_memory_channel[bytes](0)
         self.downlink, self._downlink_end = trio.open_memory_channel[Chunk](config.limits.downlink_chunks)
         self.conversation = Conversation(
@@ -209,10 +210,12 @@ class Call:
             nursery.start_soon(self._drain)
             ending = await self.conversation.converse()
             self._note_end(ending.reason, ending.error)
+            nursery.start_soon(self._discard_uplink)
             if ending.error is not None and self.config.leg.failure_wav:
                 await self._play_failure()
-            await self.leg.hang_up()
             nursery.cancel_scope.cancel()
+        # After the playout, which is the leg's other writer, and before the log's last write, which may take its time.
+        await self.leg.hang_up()
 
     def _note_end(self, reason: str, error: VoxpipeError | None = None) -> None:
         if self.reason == "cancelled":
@@ -234,6 +237,11 @@ class Call:
             await read_leg(self.leg, self.uplink, oldest, self.leg_formats, self.log, self.uplink_counts, self._end)
         except ProtocolError as error:
             self._fail(error)
+
+    async def _discard_uplink(self) -> None:
+        # Nobody hears it any more, and it is no loss worth a record.
+        async for _ in self._uplink_rest:
+            pass
 
     async def _play(self) -> None:
         format_ = (await self.leg_formats.get()).downlink

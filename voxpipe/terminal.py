@@ -31,7 +31,10 @@ KEY_EVENTS: dict[str, tuple[str, Callable[[Data], str]]] = {
     "gateway.started": ("green", lambda data: f"listening on {data['listen']}"),
     "gateway.draining": ("yellow", lambda data: f"{data['active']} legs left, at most {data['timeout_s']:g} s"),
     "gateway.drain_timeout": ("red", lambda data: f"{data['active']} legs cut off"),
-    "gateway.stopped": ("green", lambda data: f"{data['legs']} legs, {data['failed']} failed, {data['refused']} refused"),
+    "gateway.stopped": (
+        "green",
+        lambda data: f"{data['legs']} legs, {data['failed']} failed, {data['refused']} refused",
+    ),
     "leg.refused": ("red", lambda data: data["because"]),
     "leg.started": ("bold", lambda data: f"log {data['log']}"),
     "leg.format": ("", _formats),

@@ -216,7 +216,7 @@ def test_asterisk_reads_kind_0x10_from_us_as_slin8() -> None:
 
 def test_we_cannot_send_what_asterisk_drops_the_call_for() -> None:
     """Empty audio, oversize audio and G.711 are refused before they reach the wire."""
-    assert HANGUP == message(0x00)
+    assert message(0x00) == HANGUP
     with pytest.raises(ValueError, match="expected 1 to 65535 bytes"):
         encode_audio(SLIN8, b"")
     with pytest.raises(ValueError, match="expected 1 to 65535 bytes"):

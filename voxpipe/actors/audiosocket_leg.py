@@ -44,6 +44,7 @@ class AudioSocketLeg:
         self._decoder = Decoder(format_)
         self._write_timeout_s = write_timeout_s
         self._pushed_back: list[LegEvent] = []
+        self._torn = False
 
     async def receive(self) -> list[LegEvent] | None:
         """Wait for events; ``RemoteProtocolError`` for what Asterisk would never send."""
@@ -65,19 +66,23 @@ class AudioSocketLeg:
         self._pushed_back.extend(events)
 
     async def write_frame(self, format_: AudioFormat, audio: bytes) -> None:
-        """Write one frame. A peer that does not read for ``write_timeout_s`` has ended the leg: half a message is
-        out."""
+        """Write one frame. A peer that does not read for ``write_timeout_s`` has ended the leg."""
+        self._torn = True
         with trio.move_on_after(self._write_timeout_s) as scope:
             await self._stream.send_all(encode_audio(format_, audio))
+            self._torn = False
         if scope.cancelled_caught:
             raise RemoteProtocolError(
                 f"expected the peer to read a frame within {self._write_timeout_s:g} s, got a full socket"
             )
 
     async def hang_up(self) -> None:
-        """Say that the call is over, and close."""
-        with trio.move_on_after(HANGUP_TIMEOUT_S):
-            with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
+        """Say that the call is over, and close. After a frame that is half out, closing is all that can be said."""
+        if not self._torn:
+            with (
+                trio.move_on_after(HANGUP_TIMEOUT_S),
+                contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError),
+            ):
                 await self._stream.send_all(HANGUP)
         await trio.aclose_forcefully(self._stream)
 

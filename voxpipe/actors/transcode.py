@@ -29,7 +29,7 @@ async def transcode_uplink(
 ) -> None:
     """Convert frame by frame from the leg's format to the session's.
 
-    Owns its ends of ``uplink`` and ``appends``. Ends when the leg does, with the filter's tail. Waits on the session:
+    Owns its ends of ``uplink`` and ``appends``. Ends when either is closed at its other end. Waits on the session:
     back-pressure ends in ``uplink``.
     """
     async with uplink, appends:
@@ -39,7 +39,10 @@ async def transcode_uplink(
         async for frame in uplink:
             audio = converter.convert(frame)
             if audio:
-                await appends.send(audio)
+                try:
+                    await appends.send(audio)
+                except trio.BrokenResourceError:
+                    return  # The session is over before the leg is.
 
 
 @attrs.define(eq=False)
