@@ -15,8 +15,8 @@ def asterisk_dialplan(config: Config) -> str:
 ; extensions.conf: hand a call to voxpipe at {address}.
 ; When voxpipe hangs up, the dialplan goes on with the next line.
 [voxpipe]
-; The channel driver lets Asterisk convert: slin24 needs no resampling for a 24 kHz model. Releases from before October 2025
-; know only slin.
+; The channel driver lets Asterisk convert: slin24 needs no resampling for a 24 kHz model.
+; Releases from before October 2025 know only slin.
 exten => agent,1,Answer()
  same => n,Dial(AudioSocket/{address}/${{UUID()}}/c({codec}))
  same => n,Hangup()

@@ -86,14 +86,13 @@ class Terminal:
             return
         style, words = known
         leg = record.leg[:8] if record.leg else "gateway"
+        self.tell(record.t_ns / 1e9, leg, record.event_type, words(record.event_data), style)
+
+    def tell(self, at_s: float, who: str, name: str, words: str, style: str = "") -> None:
+        """Print one line: seconds since its beginning, who it is about, what happened."""
+        shown = name.removeprefix("input_audio_buffer.").removeprefix("conversation.item.").removeprefix("response.")
         self.console.print(
-            Text.assemble(
-                (f"{record.t_ns / 1e9:9.3f}  ", "dim"),
-                (f"{leg:8}  ", "dim"),
-                (f"{record.event_type.removeprefix('input_audio_buffer.'):22} ", style),
-                words(record.event_data),
-            ),
-            soft_wrap=True,
+            Text.assemble((f"{at_s:9.3f}  {who:8}  ", "dim"), (f"{shown:24} ", style), words), soft_wrap=True
         )
 
     def warn(self, text: str) -> None:
@@ -127,9 +126,9 @@ def summary_table(summary: Data, title: str = "Summary of the call") -> Table:
     if playout:
         table.add_row(
             "played",
-            f"{playout['frames']} frames and {playout['silence_frames']} of silence · {playout['underruns']} underruns, "
-            f"{playout['cuts']} cuts, {playout['clock']['slips']} slips, late by at most "
-            f"{playout['clock']['late_max_ns'] / 1e6:.1f} ms",
+            f"{playout['frames']} frames and {playout['silence_frames']} of silence · "
+            f"{playout['underruns']} underruns, {playout['cuts']} cuts, {playout['clock']['slips']} slips, "
+            f"late by at most {playout['clock']['late_max_ns'] / 1e6:.1f} ms",
         )
     turns = summary["turns"]
     table.add_row("turns", f"{turns['caller']} of the caller, {turns['agent']} of the agent, {turns['cut']} cut")

@@ -201,7 +201,8 @@ class Decoder:
             return self._expected
         if kind == KINDS[ULAW8] and len(payload) == ULAW8.frame_bytes:
             raise RemoteProtocolError(
-                f"expected {SLIN8.frame_bytes} bytes (20 ms of slin8) in the first audio of kind 0x10, got {len(payload)}, "
+                f"expected {SLIN8.frame_bytes} bytes (20 ms of slin8) in the first audio of kind 0x10, "
+                f"got {len(payload)}, "
                 "which is 20 ms of G.711: add c(slin) to the dialplan's AudioSocket/..., or configure leg.format "
                 "as ulaw8 or alaw8"
             )

@@ -12,8 +12,9 @@ from uuid import UUID, uuid4
 import trio
 
 from voxpipe.audio import SLIN8, AudioFormat
+from voxpipe.dsp import Converter
 from voxpipe.errors import VoxpipeError
-from voxpipe.testing.asterisk import OnEvent, Speech, Voice, call, heard_format
+from voxpipe.testing.asterisk import DIGITS, OnEvent, Speech, Voice, call, heard_format
 from voxpipe.testing.caller_result import CallResult
 from voxpipe.wav import read_wav, write_wav
 
@@ -58,7 +59,10 @@ async def run_calls(
     """
     if calls < 1 or (calls > 1 and (call_id is not None or speak_mic)):
         raise ValueError(f"expected one call with a UUID or a microphone of its own, got {calls} calls")
-    speech = b"" if speak_mic else await trio.to_thread.run_sync(_speech, wav, format)
+    for digit in digits:
+        if digit not in DIGITS:
+            raise ValueError(f"expected DTMF digits (0-9 * # A-D), got {digit!r}")
+    speech = b"" if speak_mic else await trio.to_thread.run_sync(load_speech, wav, format)
     timed = [(FIRST_DIGIT_S + index * DIGIT_EVERY_S, digit) for index, digit in enumerate(digits)]
     results: list[CallResult | CallRefused] = [CallRefused("not called yet")] * calls
 
@@ -125,14 +129,11 @@ def _refused_call(refused: CallRefused, format: AudioFormat) -> CallResult:
     )
 
 
-def _speech(wav: Path, format: AudioFormat) -> bytes:
+def load_speech(wav: Path, format: AudioFormat) -> bytes:
+    """Read a WAV file in the format of a leg; blocks. ``AudioError`` for an unusable one, ``OSError`` for none."""
     audio, source = read_wav(wav)
-    if source == format:
-        return audio
-    from voxpipe.dsp import Converter  # only where there is something to convert
-
     converter = Converter(source, format)
-    return bytes(converter.convert(audio)) + bytes(converter.flush())
+    return converter.convert(audio) + converter.flush()
 
 
 @contextlib.contextmanager
@@ -147,14 +148,12 @@ class _G711Voice:
     """A slin8 voice on a G.711 leg: spoken in the leg's format, played to in slin8."""
 
     def __init__(self, voice: Voice, format: AudioFormat) -> None:
-        from voxpipe.dsp import Converter
-
         self._voice = voice
         self._converter = Converter(SLIN8, format)
 
     def next_frame(self) -> bytes | None:
         frame = self._voice.next_frame()
-        return frame if frame is None else bytes(self._converter.convert(frame))
+        return frame if frame is None else self._converter.convert(frame)
 
     def hear(self, audio: bytes) -> None:
         self._voice.hear(audio)

@@ -1,0 +1,345 @@
+"""The command ``voxpipe``. Exit status: 0 all is well, 1 it ran and something failed, 2 it could not run as asked.
+
+Results go to standard output, what happens meanwhile to standard error.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import orjson
+import trio
+from cyclopts import App, CycloptsError, Parameter
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from voxpipe.audio import AudioFormat
+from voxpipe.config import load_config, parse_address, toml_template
+from voxpipe.demo import Demo, DemoPlan, run_demo
+from voxpipe.dialects import DIALECTS, get_dialect
+from voxpipe.dialplan import asterisk_dialplan
+from voxpipe.errors import AudioError, ConfigError, VoxpipeError
+from voxpipe.serve import serve
+from voxpipe.terminal import Terminal, summary_table
+from voxpipe.testing.asterisk import CallerEvent
+from voxpipe.testing.caller_result import CallResult
+from voxpipe.testing.caller_run import SPEECH, run_calls
+from voxpipe.testing.provider_simulate import simulate
+from voxpipe.testing.scenario import PARROT, SCENARIOS
+
+FAILED, UNUSABLE = 1, 2
+INTERRUPTED = 128 + signal.SIGINT
+
+LinearFormat = Literal["slin8", "slin16", "slin24", "slin48"]
+LegFormat = Literal[
+    "slin8", "slin12", "slin16", "slin24", "slin32", "slin44", "slin48", "slin96", "slin192", "ulaw8", "alaw8"
+]
+SCENARIO_HELP = (
+    "How the provider behaves: " + ", ".join(f"{s.name} ({s.description})" for s in SCENARIOS.values()) + "."
+)
+DIALECT_HELP = f"How the provider spells its messages: {' or '.join(DIALECTS)}."
+
+app = App(
+    name="voxpipe",
+    help="Let Asterisk's callers talk with realtime speech models, with evidence for every byte.",
+    version=version("voxpipe"),
+    help_format="plaintext",
+)
+
+
+@app.command(name="demo")
+def demo_command(
+    *,
+    out: Path = Path("voxpipe-demo"),
+    caller: Path = SPEECH,
+    dialect: Annotated[str, Parameter(help=DIALECT_HELP)] = "openai",
+    leg_format: LinearFormat = "slin8",
+    scenario: Annotated[str, Parameter(help=SCENARIO_HELP)] = PARROT.name,
+) -> int:
+    """Make a call in this process, over real loopback sockets: a caller, the gateway and a simulated provider.
+
+    The provider is a parrot: it speaks the caller's words back. Exit status 0 only if the session was acknowledged,
+    audio went both ways and nothing was lost.
+
+    Parameters
+    ----------
+    out
+        Folder for the log, what the caller said and what the caller heard.
+    caller
+        What the caller says: a mono WAV file of any rate.
+    leg_format
+        Format of the leg: 16-bit linear at 8, 16, 24 or 48 kHz.
+    """
+    get_dialect(dialect)
+    plan = DemoPlan(
+        out=out, caller=caller, dialect=dialect, leg_format=AudioFormat.parse(leg_format), scenario=scenario
+    )
+    demo = trio.run(run_demo, plan, Terminal())
+    _print_demo(demo)
+    return 0 if demo.passed else FAILED
+
+
+def _print_demo(demo: Demo) -> None:
+    console = Console(highlight=False)
+    console.print()
+    console.print(summary_table(demo.summary))
+    verdict = Table(title="Verdict", show_header=False, title_justify="left")
+    for check in demo.checks:
+        mark = "[green]holds[/]" if check.holds else "[red]FAILS[/]"
+        verdict.add_row(mark, check.name, escape(check.evidence))
+    console.print(verdict)
+    for file in demo.files:
+        console.print(file, soft_wrap=True)
+
+
+@app.command(name="serve")
+def serve_command(
+    *,
+    config: Path | None = None,
+    listen: str | None = None,
+    dialect: Annotated[str | None, Parameter(help=DIALECT_HELP)] = None,
+    url: str | None = None,
+    model: str | None = None,
+    leg_format: Literal["auto", LegFormat] | None = None,
+    max_legs: int | None = None,
+    log_dir: str | None = None,
+    log_audio: Literal["digest", "inline", "sidecar"] | None = None,
+    set_: Annotated[tuple[str, ...], Parameter(name="--set", negative=())] = (),
+) -> int:
+    """Answer AudioSocket calls and join each to a session, until SIGINT or SIGTERM.
+
+    The first signal drains: no new calls, running answers are played to their end. A second one ends at once.
+    Configuration comes from the TOML file, then from VOXPIPE_TABLE__KEY in the environment, then from these flags.
+
+    Parameters
+    ----------
+    config
+        TOML file; voxpipe init writes one.
+    listen
+        HOST:PORT to take calls on (gateway.listen).
+    url
+        WebSocket URL of the provider (provider.url).
+    model
+        Model (provider.model).
+    leg_format
+        Format of the legs (leg.format).
+    max_legs
+        Calls at a time (gateway.max_legs).
+    log_dir
+        Folder of the logs (log.dir).
+    log_audio
+        Audio in the log (log.audio).
+    set_
+        Any other key, as TABLE.KEY=VALUE; may be given several times.
+    """
+    overrides: dict[str, Any] = {
+        "gateway.listen": listen,
+        "gateway.max_legs": max_legs,
+        "leg.format": leg_format,
+        "provider.dialect": dialect,
+        "provider.url": url,
+        "provider.model": model,
+        "log.dir": log_dir,
+        "log.audio": log_audio,
+    }
+    for assignment in set_:
+        key, equals, value = assignment.partition("=")
+        if not equals:
+            raise ConfigError("--set", f"expected TABLE.KEY=VALUE, got {assignment!r}")
+        overrides[key] = value
+    loaded = load_config(config, overrides={key: value for key, value in overrides.items() if value is not None})
+    return trio.run(serve, loaded, Terminal())
+
+
+@app.command
+def init(file: Path = Path("voxpipe.toml"), *, asterisk: bool = False, config: Path | None = None) -> int:
+    """Write a configuration file with every key, its meaning and its default.
+
+    Parameters
+    ----------
+    file
+        File to write, which must not exist; - for standard output.
+    asterisk
+        Instead print the dialplan lines (extensions.conf) that hand Asterisk's calls to this gateway.
+    config
+        With --asterisk: the configuration the lines are for; without it, the defaults.
+    """
+    if asterisk:
+        sys.stdout.write(asterisk_dialplan(load_config(config)))
+        return 0
+    if str(file) == "-":
+        sys.stdout.write(toml_template())
+        return 0
+    try:
+        with file.open("x", encoding="utf-8") as target:
+            target.write(toml_template())
+    except FileExistsError:
+        raise ConfigError(str(file), "expected no file there, found one: it is left as it is") from None
+    Console(stderr=True, highlight=False).print(f"wrote {file}; next: voxpipe serve --config {file}", soft_wrap=True)
+    return 0
+
+
+@app.command
+def call(
+    address: str,
+    *,
+    wav: Path = SPEECH,
+    format: LegFormat = "slin8",
+    record: Path | None = None,
+    dtmf: str = "",
+    uuid: UUID | None = None,
+    calls: int = 1,
+    seconds: float | None = None,
+    mic: Annotated[bool, Parameter(negative=())] = False,
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
+    """Call an AudioSocket server as Asterisk does, and measure what comes back.
+
+    Without --seconds the caller hangs up once it has spoken and then heard nothing for two seconds. Exit status 1 when
+    the server did what Asterisk would drop a call for.
+
+    Parameters
+    ----------
+    address
+        HOST:PORT of the server.
+    wav
+        What the caller says: a mono WAV file of any rate.
+    format
+        Format of the leg.
+    record
+        WAV file for what the caller hears; with several calls, numbered.
+    dtmf
+        Digits to dial, the first after a second, then three a second.
+    uuid
+        UUID of the call; by default a fresh one.
+    calls
+        Calls side by side.
+    seconds
+        Hang up after so long.
+    mic
+        Speak and listen with this machine's sound devices (needs voxpipe[mic]).
+    json
+        Print what was measured as JSON.
+    """
+    host, port = _address(address)
+    terminal = Terminal()
+
+    def tell(event: CallerEvent) -> None:
+        terminal.tell(event.at_s, "caller", event.name, event.detail)
+
+    async def run() -> list[CallResult]:
+        return await run_calls(
+            host,
+            port,
+            wav=wav,
+            format=AudioFormat.parse(format),
+            record=record,
+            digits=dtmf,
+            call_id=uuid,
+            calls=calls,
+            seconds=seconds,
+            speak_mic=mic,
+            on_event=tell if calls == 1 else None,
+        )
+
+    try:
+        results = trio.run(run)
+    except ValueError as error:
+        raise ConfigError("", str(error)) from error
+    if json:
+        sys.stdout.buffer.write(orjson.dumps([r.to_json() for r in results], option=orjson.OPT_INDENT_2) + b"\n")
+    else:
+        _print_calls(results)
+    return FAILED if any(result.faults for result in results) else 0
+
+
+def _print_calls(results: list[CallResult]) -> None:
+    console = Console(highlight=False)
+    table = Table("call", "ended by", "sent", "heard", "first answer", "gaps p50 / p99 / max", "faults")
+    for result in results:
+        gaps = result.gaps
+        table.add_row(
+            str(result.call_id)[:8],
+            result.ended_by,
+            f"{result.frames_sent} frames",
+            f"{result.frames_heard} frames",
+            "none" if result.first_answer_s is None else f"{result.first_answer_s:.3f} s",
+            "none" if gaps is None else f"{gaps.p50_ms:.1f} / {gaps.p99_ms:.1f} / {gaps.max_ms:.1f} ms",
+            escape("; ".join(result.faults) or "none"),
+        )
+    console.print(table)
+
+
+@app.command(name="simulate")
+def simulate_command(
+    *,
+    listen: str = "127.0.0.1:8765",
+    dialect: Annotated[str, Parameter(help=DIALECT_HELP)] = "openai",
+    scenario: Annotated[str, Parameter(help=SCENARIO_HELP)] = PARROT.name,
+) -> int:
+    """Be a provider for any Realtime client, until SIGINT or SIGTERM, and tell what the client does wrong.
+
+    Exit status 1 when a client did something wrong.
+
+    Parameters
+    ----------
+    listen
+        HOST:PORT to listen on; the URL is ws://HOST:PORT/v1/realtime.
+    """
+    host, port = _address(listen)
+    if scenario not in SCENARIOS:
+        raise ConfigError("--scenario", f"expected one of {', '.join(SCENARIOS)}, got {scenario!r}")
+    get_dialect(dialect)
+    console = Console(stderr=True, highlight=False, markup=False)
+
+    async def signalled() -> None:
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            await anext(signals)
+
+    async def run() -> int:
+        def report(line: str) -> None:
+            console.print(line, soft_wrap=True)
+
+        return await simulate(host, port, dialect, scenario, report=report, until=signalled)
+
+    complaints = trio.run(run)
+    console.print(f"{complaints} complaints about clients")
+    return FAILED if complaints else 0
+
+
+def _address(text: str) -> tuple[str, int]:
+    try:
+        return parse_address(text)
+    except ValueError as error:
+        raise ConfigError("", str(error)) from None
+
+
+def main() -> None:
+    """Run the command and exit with its status; what went wrong is one line on standard error."""
+    try:
+        app(exit_on_error=False)
+    except CycloptsError:
+        sys.exit(UNUSABLE)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except (VoxpipeError, OSError, BaseExceptionGroup) as error:
+        leaf = _leaf(error)
+        if isinstance(leaf, KeyboardInterrupt):
+            sys.exit(INTERRUPTED)
+        if not isinstance(leaf, VoxpipeError | OSError):
+            raise
+        Terminal().warn(f"voxpipe: {leaf}")
+        sys.exit(UNUSABLE if isinstance(leaf, ConfigError | AudioError | OSError) else FAILED)
+
+
+def _leaf(error: BaseException) -> BaseException:
+    """The only exception of a group, of nurseries mostly; a group of several stays one."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
