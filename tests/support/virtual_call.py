@@ -106,7 +106,8 @@ class VirtualCall:
 
 @attrs.frozen(kw_only=True)
 class Script:
-    """What the caller does: speak ``audio`` frame by frame, then hang up at once or stay on the line for the leg to end."""
+    """What the caller does: speak ``audio`` frame by frame, then hang up at once or stay on the line for the leg to
+    end."""
 
     audio: bytes = b""
     format: AudioFormat = SLIN8
@@ -218,3 +219,19 @@ def wire_types(records: Sequence[Record], direction: str) -> list[str]:
     """The types that went over the WebSocket in one direction, audio runs folded into one."""
     types = [r.event_type for r in records if r.direction == direction and not r.event_type.startswith("audiosocket.")]
     return [name for name, before in zip(types, ["", *types], strict=False) if name != before]
+
+
+HELLO_AND_WAIT = Script(audio=tone(1000) + silence(3500))
+"""A second of a tone, and time for the answer to it."""
+
+
+def appends(call: VirtualCall) -> int:
+    """How many messages of caller audio went out."""
+    return len(call.of("input_audio_buffer.append", direction="sent"))
+
+
+def no_audio_passed(call: VirtualCall) -> None:
+    """Assert that nothing went out to the provider and nothing but silence came to the caller."""
+    assert appends(call) == 0
+    assert call.session.complaints == []
+    assert call.phone.spoken == []

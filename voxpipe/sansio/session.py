@@ -183,7 +183,7 @@ class Session:
         self._now_ns = now_ns
         self._expire_state()
         for pending in self._pending.take_overdue(now_ns):
-            waited_s = (now_ns - pending.sent_ns) / NS_PER_S
+            waited_s = self._timeouts.ack_ns / NS_PER_S
             if self._state is CONFIGURING and isinstance(pending.command, ConfigureSession):
                 self._fail(AckTimeout(pending.name, pending.expected, waited_s))
                 break
