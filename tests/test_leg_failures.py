@@ -1,5 +1,4 @@
-"""Whole calls in virtual time with a provider that fails: no audio on a guess, a clear record, and the dialplan goes
-on."""
+"""Whole calls in virtual time with a provider that fails: nothing on a guess, and the dialplan goes on."""
 
 from __future__ import annotations
 
@@ -39,8 +38,7 @@ FAILURES: list[tuple[str, type[Exception], str]] = [
 async def test_without_a_matching_acknowledgement_no_audio_passes(
     autojump_clock: MockClock, make_call: CallMaker, scenario: str, error: type[Exception], text: str
 ) -> None:
-    """The session fails loudly, the log says expected and actual, and the leg is hung up so that the dialplan goes
-    on."""
+    """The session fails, the log says expected and actual, and the leg is hung up: the dialplan goes on."""
     call = await make_call(Script(audio=tone(1000), stays=True), scenario)
     assert isinstance(call.outcome.error, error)
     assert str(call.outcome.error) == text

@@ -90,8 +90,7 @@ class Surroundings:
 
 @attrs.frozen
 class LegOutcome:
-    """How a leg ended. ``error`` is ``None`` when it ended in peace; ``log`` is ``None`` when it never said its
-    UUID."""
+    """How a leg ended: ``error`` is ``None`` after a peaceful end, ``log`` is ``None`` when no UUID ever came."""
 
     uuid: UUID | None
     reason: str

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
 
 def summarise(call: Call, duration_ns: int, records_peak: int) -> dict[str, Any]:
-    """Sum a leg up: formats, acknowledgement, audio each way, playout, turns, the peak of every channel, and the
-    end."""
+    """Sum a leg up: formats, acknowledgement, audio each way, playout, turns, peaks of the channels, its end."""
     session = call.conversation.machine.statistics()
     confirmed = call.session_formats.value
     leg_formats = call.leg_formats.value

@@ -277,8 +277,7 @@ def test_barge_in_cuts_truncates_and_deletes() -> None:
 def test_cancel_is_sent_only_while_a_response_runs_and_nobody_else_cancels(
     detection: TurnDetectionConfig, running: bool, cancelled: bool
 ) -> None:
-    """response.cancel without a running response is an error at the provider, and a needless one with its own
-    cancel."""
+    """Without a running response, or when the provider cancels by itself, response.cancel would be an error."""
     machine = ready(SessionConfig(turn_detection=detection))
     feed(machine, ResponseCreated("resp_1"), CHUNK)
     if not running:

@@ -106,8 +106,7 @@ class VirtualCall:
 
 @attrs.frozen(kw_only=True)
 class Script:
-    """What the caller does: speak ``audio`` frame by frame, then hang up at once or stay on the line for the leg to
-    end."""
+    """What the caller does: speak ``audio`` by the frame, then hang up, or stay until the leg ends."""
 
     audio: bytes = b""
     format: AudioFormat = SLIN8

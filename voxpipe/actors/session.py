@@ -85,8 +85,10 @@ def build_access(
 
 
 class Conversation:
-    """The session of one leg, over however many formats are tried. ``converse`` runs it; the rest may be called
-    meanwhile."""
+    """The session of one leg, over however many formats are tried.
+
+    ``converse`` runs it; the rest may be called meanwhile.
+    """
 
     def __init__(
         self,

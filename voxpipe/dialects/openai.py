@@ -50,8 +50,7 @@ FORMATS: dict[AudioFormat, Wire] = {
 
 
 def read_format(wire: object) -> AudioFormat | str:
-    """Read a confirmed format. PCM must name its rate; G.711 has none of its own, and any but 8 000 Hz is another
-    format."""
+    """Read a confirmed format: PCM must name its rate; G.711 may only name 8 000 Hz."""
     if isinstance(wire, dict):
         for format_, spelling in FORMATS.items():
             implied_hz = None if "rate" in spelling else format_.rate_hz

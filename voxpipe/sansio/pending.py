@@ -39,8 +39,7 @@ class Pending:
         return ACKS[type(self.command)].__name__
 
     def confirmed_by(self, event: Any) -> bool:
-        """Tell whether an event confirms it: of the type in ``ACKS``, and of the same item or response if it names
-        one."""
+        """Tell whether an event confirms it: of the type in ``ACKS``, and of its item or response if it has one."""
         return ACKS[type(self.command)] is type(event) and all(
             getattr(self.command, name, None) in (None, getattr(event, name, None))
             for name in ("item_id", "response_id")
@@ -68,8 +67,7 @@ class PendingCommands:
         return next((pending for pending in self._commands if isinstance(pending.command, command)), None)
 
     def confirm(self, event: Any) -> Pending | None:
-        """Take out the oldest which an event confirms. Confirmations do not carry our id: they match by type and
-        item."""
+        """Take out the oldest which an event confirms: by type and item, since our id is not in it."""
         return self._take(next((pending for pending in self._commands if pending.confirmed_by(event)), None))
 
     def refuse(self, command_id: str | None) -> Pending | None:

@@ -112,8 +112,7 @@ def audio_evidence(
 
 
 def redact(value: Any, secrets: frozenset[str] = frozenset()) -> Any:
-    """Copy JSON data without what is secret: values of keys such as ``authorization``, all headers, and known
-    secrets."""
+    """Copy JSON data without secrets: values of keys such as ``authorization``, all headers, known secrets."""
     if isinstance(value, Mapping):
         return {name: _redact_key(str(name), item, secrets) for name, item in value.items()}
     if isinstance(value, list | tuple):
