@@ -1,1 +1,50 @@
-"""voxpipe joins Asterisk calls (AudioSocket) to realtime speech models; start reading in ``leg.py``."""
+"""voxpipe joins Asterisk calls (AudioSocket) to realtime speech models; start reading in ``leg.py``.
+
+A program that embeds it needs these names; ``voxpipe.dsp`` has the audio kernels, ``voxpipe.testing`` the peers.
+"""
+
+from importlib.metadata import version
+
+from voxpipe.audio import AudioFormat, FormatPair
+from voxpipe.config import Config, load_config
+from voxpipe.errors import (
+    AckTimeout,
+    AudioError,
+    CommandRefused,
+    ConfigError,
+    FormatMismatch,
+    LocalProtocolError,
+    ProtocolError,
+    RecordError,
+    RemoteProtocolError,
+    SessionError,
+    VoxpipeError,
+)
+from voxpipe.gateway import Gateway
+from voxpipe.leg import LegOutcome, Surroundings, run_leg
+from voxpipe.sansio.records import Record
+
+__version__ = version("voxpipe")
+
+__all__ = [
+    "AckTimeout",
+    "AudioError",
+    "AudioFormat",
+    "CommandRefused",
+    "Config",
+    "ConfigError",
+    "FormatMismatch",
+    "FormatPair",
+    "Gateway",
+    "LegOutcome",
+    "LocalProtocolError",
+    "ProtocolError",
+    "Record",
+    "RecordError",
+    "RemoteProtocolError",
+    "SessionError",
+    "Surroundings",
+    "VoxpipeError",
+    "load_config",
+    "run_leg",
+]

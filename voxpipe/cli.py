@@ -49,7 +49,7 @@ app = App(
     name="voxpipe",
     help="Let Asterisk's callers talk with realtime speech models, with evidence for every byte.",
     version=version("voxpipe"),
-    help_format="plaintext",
+    help_format="markdown",
 )
 
 
@@ -57,7 +57,7 @@ app = App(
 def demo_command(
     *,
     out: Path = Path("voxpipe-demo"),
-    caller: Path = SPEECH,
+    caller: Annotated[Path, Parameter(show_default=False)] = SPEECH,
     dialect: Annotated[str, Parameter(help=DIALECT_HELP)] = "openai",
     leg_format: LinearFormat = "slin8",
     scenario: Annotated[str, Parameter(help=SCENARIO_HELP)] = PARROT.name,
@@ -72,7 +72,7 @@ def demo_command(
     out
         Folder for the log, what the caller said and what the caller heard.
     caller
-        What the caller says: a mono WAV file of any rate.
+        What the caller says: a mono WAV file of any rate; by default one that comes with voxpipe.
     leg_format
         Format of the leg: 16-bit linear at 8, 16, 24 or 48 kHz.
     """
@@ -110,7 +110,7 @@ def serve_command(
     max_legs: int | None = None,
     log_dir: str | None = None,
     log_audio: Literal["digest", "inline", "sidecar"] | None = None,
-    set_: Annotated[tuple[str, ...], Parameter(name="--set", negative=())] = (),
+    set_: Annotated[tuple[str, ...], Parameter(name="--set", negative=(), show_default=False)] = (),
 ) -> int:
     """Answer AudioSocket calls and join each to a session, until SIGINT or SIGTERM.
 
@@ -189,7 +189,7 @@ def init(file: Path = Path("voxpipe.toml"), *, asterisk: bool = False, config: P
 def call(
     address: str,
     *,
-    wav: Path = SPEECH,
+    wav: Annotated[Path, Parameter(show_default=False)] = SPEECH,
     format: LegFormat = "slin8",
     record: Path | None = None,
     dtmf: str = "",
@@ -209,7 +209,7 @@ def call(
     address
         HOST:PORT of the server.
     wav
-        What the caller says: a mono WAV file of any rate.
+        What the caller says: a mono WAV file of any rate; by default one that comes with voxpipe.
     format
         Format of the leg.
     record

@@ -7,6 +7,7 @@ concerns no single leg (started, refused, drained) goes into the gateway's own l
 from __future__ import annotations
 
 import contextlib
+import os
 import ssl
 import time
 import traceback
@@ -196,6 +197,9 @@ def check_config(config: Config) -> None:
             if side not in dialect.formats:
                 known = ", ".join(map(str, dialect.formats))
                 raise ConfigError("provider.formats", f"expected formats of {dialect.name} ({known}), got {name!r}")
+    key = config.provider.api_key or os.environ.get(dialect.api_key_env, "")
+    if not config.provider.url and not key:
+        raise ConfigError("provider.api_key", f"expected a key in {dialect.api_key_env} for {dialect.url}, got none")
     try:
         parse_url(config.provider.url or dialect.url)
     except ValueError as error:

@@ -1,0 +1,109 @@
+"""The README says what is so: its figures, tables, commands and examples are held against the code."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import attrs
+import pytest
+
+from voxpipe.cli import app
+from voxpipe.config import Config, load_config
+from voxpipe.dialplan import asterisk_dialplan
+from voxpipe.errors import ConfigError
+from voxpipe.sansio.records import parse_line
+from voxpipe.sansio.transitions import draw_states
+from voxpipe.testing.caller_run import SPEECH
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str = "") -> list[str]:
+    """The fenced blocks of one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+
+
+def commands() -> list[str]:
+    """Every ``voxpipe`` command line in a block, without its comment."""
+    lines = [line.removeprefix("$ ") for block in blocks() for line in block.splitlines()]
+    return [line.partition("#")[0].strip() for line in lines if re.match(r"voxpipe [a-z]", line)]
+
+
+def test_the_state_diagram_is_the_table() -> None:
+    """The figure of the session machine is the one drawn from its table."""
+    assert blocks("mermaid") == [draw_states() + "\n"]
+
+
+def test_the_table_of_keys_is_that_of_the_configuration() -> None:
+    """Every key the README shows exists, with that default and that meaning."""
+    rows = re.findall(r"^\| `([a-z_.]+)` \| `(.*?)` \| (.*?) \|$", README, re.MULTILINE)
+    assert len(rows) >= 10
+    for path, default, meaning in rows:
+        model: type = Config
+        *tables, name = path.split(".")
+        for table in tables:
+            model = attrs.fields_dict(model)[table].type  # type: ignore[assignment]
+        field = attrs.fields_dict(model)[name]
+        value = field.default.factory() if isinstance(field.default, attrs.Factory) else field.default  # type: ignore[arg-type]
+        assert (default, meaning) == (str(value) or '""', field.metadata["help"]), path
+
+
+def test_the_dialplan_is_the_one_that_init_prints() -> None:
+    """The dialplan in the README is that of the default configuration."""
+    (dialplan,) = [block for block in blocks() if block.startswith("[voxpipe]")]
+    printed = asterisk_dialplan(load_config(environ={}))
+    assert dialplan == printed[printed.index("[voxpipe]") :]
+
+
+@pytest.mark.parametrize("line", sorted(set(commands())))
+def test_the_commands_are_commands(line: str) -> None:
+    """Every command line of the README is understood."""
+    _, *tokens = shlex.split(line)
+    app.parse_args(tokens, exit_on_error=False, print_error=False)
+
+
+def test_the_error_is_the_one_shown() -> None:
+    """The README's wrong value is refused in the very words it shows."""
+    with pytest.raises(ConfigError) as caught:
+        load_config(environ={}, overrides={"provider.ack_timeout_s": "soon"})
+    assert f"voxpipe: {caught.value}\n" in README
+
+
+def test_the_record_is_a_record() -> None:
+    """The README's line of a log can be read."""
+    (line,) = blocks("json")
+    assert parse_line(line.strip().encode(), 1).event_type == "session.ready"
+
+
+@pytest.mark.sockets
+def test_the_gateway_example_listens(tmp_path: Path) -> None:
+    """The first library example runs as it stands, but for the minute it waits."""
+    (tmp_path / "voxpipe.toml").write_text('[gateway]\nlisten = "127.0.0.1:0"\n')
+    output = run_example(blocks("python")[0].replace("trio.sleep(60)", "trio.sleep(0.2)"), tmp_path)
+    assert "listening on 127.0.0.1:" in output
+    assert output.rstrip().endswith("gateway.stopped")
+
+
+@pytest.mark.sockets
+def test_the_leg_example_is_answered(tmp_path: Path) -> None:
+    """The second library example runs as it stands, and the caller hears an answer."""
+    shutil.copy(SPEECH, tmp_path / "hello.wav")
+    output = run_example(blocks("python")[1], tmp_path)
+    assert re.search(r"heard \d{5,} bytes, the first word after \d\.\d\d s", output)
+    assert "'confirmed': {'uplink': 'slin24', 'downlink': 'slin24'}" in output
+
+
+def run_example(code: str, folder: Path) -> str:
+    """Run an example as a program of its own in a folder."""
+    environ = {**os.environ, "OPENAI_API_KEY": "sk-not-used"}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], cwd=folder, env=environ, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
