@@ -1,0 +1,336 @@
+"""The command ``voxpipe`` as a user has it: its help, its exit status, its one-line errors, and its files."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import soundfile
+from websockets.sync.client import connect
+
+from voxpipe.audio import SLIN8
+from voxpipe.testing.signals import align, speech_like
+from voxpipe.wav import read_wav, write_wav
+
+COMMAND = [sys.executable, "-W", "error", "-m", "voxpipe"]
+ENVIRON = {**os.environ, "OPENAI_API_KEY": "sk-not-used", "COLUMNS": "200"}
+
+
+def run(
+    *args: object, cwd: Path | None = None, environ: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end."""
+    return subprocess.run(
+        [*COMMAND, *map(str, args)],
+        cwd=cwd,
+        env=ENVIRON if environ is None else environ,
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+
+
+class Background:
+    """A running command, with the lines it has printed on standard error so far."""
+
+    def __init__(self, *args: object) -> None:
+        self.lines: list[str] = []
+        self.process = subprocess.Popen([*COMMAND, *map(str, args)], env=ENVIRON, stderr=subprocess.PIPE, text=True)
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        with self.process.stderr as lines:
+            for line in lines:
+                self.lines.append(line)
+
+    def wait_for(self, pattern: str) -> re.Match[str]:
+        """Wait for a line and return what matched in it."""
+        deadline_s = time.monotonic() + 20
+        while time.monotonic() < deadline_s:
+            for line in list(self.lines):
+                if found := re.search(pattern, line):
+                    return found
+            time.sleep(0.02)
+        raise AssertionError(f"expected a line with {pattern!r}, got {self.lines}")
+
+    def signal(self, number: int) -> None:
+        """Send a signal."""
+        self.process.send_signal(number)
+
+    def end(self) -> int:
+        """Wait for the end and return the exit status."""
+        try:
+            return self.process.wait(20)
+        finally:
+            self.process.kill()
+            self._reader.join()
+
+
+# --- help, usage, configuration ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["demo", "serve", "init", "call", "simulate"])
+def test_help_explains_every_flag(command: str) -> None:
+    """Each parameter in the help has words beside it."""
+    done = run(command, "--help")
+    assert done.returncode == 0
+    flags = re.findall(r"^│ \*? *([A-Z]* ?--[a-z-]+.*?)│$", done.stdout, re.MULTILINE)
+    assert len(flags) >= 3
+    for flag in flags:
+        assert re.search(r"--[a-z-]+( -\w)?( [A-Z.]+)?\s{2,}\S", flag), flag
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["serve", "--set", "leg.fromat=slin8"], "leg.fromat: expected one of format, "),
+        (["serve", "--max-legs", "0"], "gateway.max_legs: expected 1 to 100000, got 0"),
+        (["serve", "--listen", "9092"], "gateway.listen: expected HOST:PORT, got '9092'"),
+        (["serve", "--set", "nonsense"], "--set: expected TABLE.KEY=VALUE, got 'nonsense'"),
+        (["serve", "--config", "missing.toml"], "missing.toml: expected a TOML file, found none"),
+        (["serve", "--dialect", "klingon"], "provider.dialect: expected openai or openai-beta, got 'klingon'"),
+        (["serve", "--url", "http://x"], "provider.url: expected"),
+        (["serve", "--set", "leg.failure_wav=none.wav"], "leg.failure_wav: "),
+        (["demo", "--scenario", "sunshine"], "--scenario: expected one of parrot, "),
+        (["demo", "--caller", "none.wav"], "none.wav"),
+        (["call", "nowhere"], "expected HOST:PORT, got 'nowhere'"),
+        (["call", "127.0.0.1:1", "--dtmf", "12X"], "expected DTMF digits (0-9 * # A-D), got 'X'"),
+        (["call", "127.0.0.1:1", "--calls", "0"], "expected one call"),
+        (["simulate", "--scenario", "sunshine"], "--scenario: expected one of parrot, "),
+        (["frobnicate"], "frobnicate"),
+        (["serve", "--colour", "red"], "--colour"),
+    ],
+    ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
+)
+def test_wrong_usage_is_one_error_with_status_2(tmp_path: Path, args: list[str], message: str) -> None:
+    """What cannot be done as asked says what was expected and what was found, without a traceback."""
+    done = run(*args, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert not any(tmp_path.rglob("*.jsonl"))
+
+
+def test_serving_the_vendor_without_a_key_is_an_error(tmp_path: Path) -> None:
+    """With the dialect's own URL and no key, nothing starts."""
+    environ = {name: value for name, value in ENVIRON.items() if name != "OPENAI_API_KEY"}
+    done = run("serve", cwd=tmp_path, environ=environ)
+    assert done.returncode == 2
+    assert "provider.api_key: expected a key in OPENAI_API_KEY" in done.stderr
+
+
+def test_init_writes_a_file_once(tmp_path: Path) -> None:
+    """The file is valid TOML, and a second run leaves it as it is."""
+    assert run("init", cwd=tmp_path).returncode == 0
+    file = tmp_path / "voxpipe.toml"
+    assert set(tomllib.loads(file.read_text())) >= {"gateway", "leg", "provider", "session", "log", "limits"}
+    file.write_text("mine = 1\n")
+    again = run("init", cwd=tmp_path)
+    assert again.returncode == 2
+    assert "expected no file there, found one" in again.stderr
+    assert file.read_text() == "mine = 1\n"
+
+
+def test_init_asterisk_follows_the_configuration(tmp_path: Path) -> None:
+    """The dialplan names the configured port and format."""
+    (tmp_path / "c.toml").write_text('[gateway]\nlisten = "10.1.2.3:7777"\n[leg]\nformat = "ulaw8"\n')
+    done = run("init", "--asterisk", "--config", "c.toml", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "Dial(AudioSocket/10.1.2.3:7777/${UUID()}/c(ulaw))" in done.stdout
+
+
+# --- demo -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.sockets
+@pytest.mark.parametrize(
+    ("leg_format", "dialect"), [("slin8", "openai"), ("slin48", "openai"), ("slin16", "openai-beta")]
+)
+def test_the_demo_succeeds_and_leaves_its_evidence(tmp_path: Path, leg_format: str, dialect: str) -> None:
+    """Status 0; the first append comes after the acknowledgement; the caller hears its own words."""
+    done = run("demo", "--out", tmp_path, "--leg-format", leg_format, "--dialect", dialect)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "FAILS" not in done.stdout
+    assert "caller has spoken" in done.stderr
+    (log,) = [path for path in tmp_path.glob("*.jsonl") if not path.name.startswith("gateway")]
+    types = [json.loads(line)["event_type"] for line in log.read_text().splitlines()]
+    assert types.index("session.updated") < types.index("input_audio_buffer.append")
+    assert types[-1] == "leg.summary"
+    said, said_format = read_wav(tmp_path / "caller-said.wav")
+    heard, heard_format = read_wav(tmp_path / "caller-heard.wav")
+    assert str(said_format) == str(heard_format) == leg_format
+    second = 2 * said_format.rate_hz
+    assert align(said[-second:], heard).correlation > 0.95
+
+
+@pytest.mark.sockets
+@pytest.mark.parametrize(
+    ("scenario", "message"),
+    [
+        ("wrong-format", "expected uplink slin24 and downlink slin24, got uplink slin24 and downlink ulaw8"),
+        ("no-ack", "expected SessionUpdated in answer to ConfigureSession within 2 s, got nothing"),
+        ("refused", "got refusal unknown_parameter"),
+    ],
+)
+def test_the_demo_fails_loudly_without_an_acknowledgement(tmp_path: Path, scenario: str, message: str) -> None:
+    """Status 1, expected and actual on the terminal, and no append in the log."""
+    done = run("demo", "--out", tmp_path, "--scenario", scenario)
+    assert done.returncode == 1
+    assert message in done.stderr
+    (log,) = [path for path in tmp_path.glob("*.jsonl") if not path.name.startswith("gateway")]
+    assert message in log.read_text()
+    assert "input_audio_buffer.append" not in log.read_text()
+
+
+# --- serve, call, simulate --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def simulator() -> Iterator[Background]:
+    """A running ``voxpipe simulate``."""
+    background = Background("simulate", "--listen", "127.0.0.1:0")
+    yield background
+    background.signal(signal.SIGTERM)
+    background.end()
+
+
+def serve(simulator: Background, folder: Path, *args: object) -> tuple[Background, str]:
+    """Start ``voxpipe serve`` for a simulator; return it and its address."""
+    url = simulator.wait_for(r"(ws://\S+)")[1]
+    gateway = Background("serve", "--listen", "127.0.0.1:0", "--url", url, "--log-dir", folder, *args)
+    return gateway, gateway.wait_for(r"listening on (\S+)")[1]
+
+
+@pytest.mark.sockets
+def test_serve_call_and_simulate_make_a_call(tmp_path: Path, simulator: Background) -> None:
+    """Three processes, one call: the measurements as JSON, the recording, the digits, and a drain by SIGTERM."""
+    gateway, address = serve(simulator, tmp_path / "logs", "--max-legs", 3)
+    write_wav(tmp_path / "said.wav", speech_like(SLIN8, 1.0), SLIN8)
+    done = run(
+        "call", address, "--wav", tmp_path / "said.wav", "--record", tmp_path / "h.wav", "--json", "--dtmf", "1#"
+    )
+    assert done.returncode == 0, done.stderr
+    (measured,) = json.loads(done.stdout)
+    assert measured["digits_sent"] == "1#"
+    assert measured["faults"] == []
+    assert measured["gaps"]["p50_ms"] == pytest.approx(20, abs=2)
+    assert 0 < measured["answer_delay_s"] < 3
+    said, _ = read_wav(tmp_path / "said.wav")
+    heard, _ = read_wav(tmp_path / "h.wav")
+    assert align(said, heard).correlation > 0.9
+    gateway.signal(signal.SIGTERM)
+    assert gateway.end() == 0
+    assert any("gateway.stopped" in line for line in gateway.lines)
+    (log,) = [path for path in (tmp_path / "logs").glob("*.jsonl") if not path.name.startswith("gateway")]
+    digits = [data["digit"] for data in map(event_data, log.read_text().splitlines()) if "digit" in data]
+    assert digits == ["1", "#"]
+
+
+def event_data(line: str) -> dict[str, object]:
+    """The data of one line."""
+    data: dict[str, object] = json.loads(line)["event_data"]
+    return data
+
+
+@pytest.mark.sockets
+def test_several_calls_at_once_and_one_too_many(tmp_path: Path, simulator: Background) -> None:
+    """Beyond max_legs a caller is refused at once; the others are served, each with its own recording."""
+    gateway, address = serve(simulator, tmp_path / "logs", "--max-legs", 2)
+    done = run("call", address, "--calls", 3, "--seconds", 2, "--record", tmp_path / "heard.wav", "--json")
+    results = json.loads(done.stdout)
+    assert sorted(result["ended_by"] for result in results) == ["caller", "caller", "hang-up"]
+    assert sorted(path.name for path in tmp_path.glob("*.wav")) == ["heard-1.wav", "heard-2.wav", "heard-3.wav"]
+    gateway.wait_for(r"leg.refused +expected fewer than 2 legs, got 2")
+    gateway.signal(signal.SIGINT)
+    assert gateway.end() == 0
+
+
+@pytest.mark.sockets
+def test_a_second_signal_ends_at_once(tmp_path: Path, simulator: Background) -> None:
+    """With a call under way the first SIGINT drains, the second ends; the log is complete all the same."""
+    gateway, address = serve(simulator, tmp_path, "--set", "gateway.drain_timeout_s=60")
+    caller = Background("call", address, "--seconds", 30, "--wav", long_speech(tmp_path))
+    gateway.wait_for("agent speaks")
+    gateway.signal(signal.SIGINT)
+    gateway.wait_for("gateway.draining")
+    gateway.signal(signal.SIGINT)
+    assert gateway.end() == 130
+    assert caller.end() in (0, 1)
+    (log,) = [path for path in tmp_path.glob("*.jsonl") if not path.name.startswith("gateway")]
+    assert json.loads(log.read_text().splitlines()[-1])["event_type"] == "leg.summary"
+
+
+def long_speech(folder: Path) -> Path:
+    """Speech of eight seconds, which is answered for as long."""
+    path = folder / "long.wav"
+    write_wav(path, speech_like(SLIN8, 8.0), SLIN8)
+    return path
+
+
+@pytest.mark.sockets
+def test_a_port_that_is_taken_is_an_error(tmp_path: Path) -> None:
+    """The address is in the message, and the status is 2."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for args in (
+            ["serve", "--listen", f"127.0.0.1:{port}", "--log-dir", tmp_path],
+            ["simulate", "--listen", f"127.0.0.1:{port}"],
+        ):
+            done = run(*args)
+            assert done.returncode == 2
+            assert "already in use" in done.stderr
+            assert "Traceback" not in done.stderr
+
+
+@pytest.mark.sockets
+def test_a_call_that_nobody_takes_fails() -> None:
+    """Status 1, and the address in the message."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    done = run("call", f"127.0.0.1:{port}")
+    assert done.returncode == 1
+    assert f"no connection to 127.0.0.1:{port}: is the gateway running?" in done.stderr
+
+
+@pytest.mark.sockets
+def test_simulate_tells_what_a_client_does_wrong() -> None:
+    """Audio before the acknowledgement and an unknown event are named on the terminal, and the status is 1."""
+    background = Background("simulate", "--listen", "127.0.0.1:0")
+    url = background.wait_for(r"(ws://\S+)")[1]
+    with connect(f"{url}?model=any", proxy=None) as client:
+        client.recv(timeout=5)
+        client.send(json.dumps({"type": "input_audio_buffer.append", "audio": "AAAAAA=="}))
+        client.send(json.dumps({"type": "input_audio_buffer.sing"}))
+        background.wait_for("input_audio_buffer.sing")
+    background.signal(signal.SIGINT)
+    assert background.end() == 1
+    text = "".join(background.lines)
+    assert "before" in text
+    assert "2 complaints" in text
+
+
+@pytest.mark.sockets
+def test_the_recording_is_a_wav_any_player_takes(tmp_path: Path, simulator: Background) -> None:
+    """A 24 kHz leg gives a 24 kHz recording as long as the call."""
+    gateway, address = serve(simulator, tmp_path / "logs")
+    done = run("call", address, "--format", "slin24", "--seconds", 1.5, "--record", tmp_path / "heard.wav")
+    assert done.returncode == 0
+    info = soundfile.info(tmp_path / "heard.wav")
+    assert (info.samplerate, info.channels) == (24_000, 1)
+    assert info.duration == pytest.approx(1.5, abs=0.2)
+    gateway.signal(signal.SIGTERM)
+    assert gateway.end() == 0
