@@ -175,7 +175,7 @@ class Call:
         frames = max(1, config.limits.uplink_ms // PTIME_MS)
         self.uplink, self._uplink_end = trio.open_memory_channel[bytes](frames)
         self._uplink_rest = self._uplink_end.clone()
-        self._appends, appends_end = trio.open_memory_channel[bytes](0)
+        self.appends, appends_end = trio.open_memory_channel[bytes](0)
         self.downlink, self._downlink_end = trio.open_memory_channel[Chunk](config.limits.downlink_chunks)
         self.conversation = Conversation(
             dialect,
@@ -193,7 +193,7 @@ class Call:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._read)
             nursery.start_soon(
-                transcode_uplink, self._uplink_end, self._appends, self.leg_formats, self.session_formats
+                transcode_uplink, self._uplink_end, self.appends, self.leg_formats, self.session_formats
             )
             nursery.start_soon(
                 transcode_downlink,

@@ -36,7 +36,7 @@ def summarise(call: Call, duration_ns: int, records_peak: int) -> dict[str, Any]
         "session": attrs.asdict(session),
         "channels_peak": {
             "uplink": call.uplink.statistics().peak_buffer_used,
-            "appends": 0,
+            "appends": call.appends.statistics().peak_buffer_used,
             "commands": call.conversation.commands_peak,
             "downlink": call.downlink.statistics().peak_buffer_used,
             "records": records_peak,
