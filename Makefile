@@ -17,7 +17,7 @@ lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/stubtest voxpipe.dsp._g711 voxpipe.dsp._level voxpipe.dsp._resample
+	$(BIN)/stubtest --mypy-config-file pyproject.toml voxpipe.dsp._g711 voxpipe.dsp._level voxpipe.dsp._resample
 	$(BIN)/python dsp/design_taps.py --verify
 
 clean:

@@ -192,9 +192,7 @@ class Call:
         """Start the actors, wait for the session to end, play the failure's WAV if there is one, and hang up."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._read)
-            nursery.start_soon(
-                transcode_uplink, self._uplink_end, self.appends, self.leg_formats, self.session_formats
-            )
+            nursery.start_soon(transcode_uplink, self._uplink_end, self.appends, self.leg_formats, self.session_formats)
             nursery.start_soon(
                 transcode_downlink,
                 self._downlink_end,

@@ -183,10 +183,10 @@ class Session:
         self._now_ns = now_ns
         self._expire_state()
         for pending in self._pending.take_overdue(now_ns):
-            waited_s = self._timeouts.ack_ns / NS_PER_S
             if self._state is CONFIGURING and isinstance(pending.command, ConfigureSession):
-                self._fail(AckTimeout(pending.name, pending.expected, waited_s))
+                self._fail(AckTimeout(pending.name, pending.expected, self._timeouts.ack_ns / NS_PER_S))
                 break
+            waited_s = (now_ns - pending.sent_ns) / NS_PER_S
             self._count["commands_unanswered"] += 1
             unanswered = {"command": pending.name, "command_id": pending.command_id, "expected": pending.expected}
             self._note("command.unanswered", {**unanswered, "waited_s": waited_s})
