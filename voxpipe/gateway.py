@@ -11,6 +11,7 @@ import ssl
 import time
 import traceback
 from collections.abc import Callable
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +197,10 @@ def check_config(config: Config) -> None:
             if side not in dialect.formats:
                 known = ", ".join(map(str, dialect.formats))
                 raise ConfigError("provider.formats", f"expected formats of {dialect.name} ({known}), got {name!r}")
+    for path in sorted(dialect.unknown_keys):
+        value, default = (attrgetter(path)(given) for given in (config, Config()))
+        if value != default:
+            raise ConfigError(path, f"expected {default!r}, since {dialect.name} has no word for the key, got {value!r}")
     try:
         parse_url(config.provider.url or dialect.url)
     except ValueError as error:

@@ -11,7 +11,7 @@ from typing import Any
 
 from voxpipe.audio import ALAW8, PCM24, ULAW8, AudioFormat
 from voxpipe.config import SessionConfig, TurnDetectionConfig
-from voxpipe.sansio.dialect import Dialect, EventSpelling, Key, Wire, base64_bytes
+from voxpipe.sansio.dialect import Dialect, EventSpelling, Key, Wire, base64_bytes, overlay
 from voxpipe.sansio.realtime import (
     AudioCleared,
     AudioCommitted,
@@ -113,7 +113,7 @@ def _session_update(command: ConfigureSession) -> Wire:
         "audio": {"input": uplink, "output": {key: value for key, value in downlink.items() if value}},
         "max_output_tokens": max_tokens(session),
     }
-    return {"type": "session.update", "session": wire | dict(session.extra)}
+    return {"type": "session.update", "session": overlay(wire, session.extra)}
 
 
 def response_create(command: CreateResponse) -> Wire:

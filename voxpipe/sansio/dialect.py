@@ -79,13 +79,23 @@ def base64_bytes(value: object) -> bytes:
         raise ValueError(f"expected base64, got text which is none: {error}") from error
 
 
+def overlay(wire: Wire, extra: Mapping[str, Any]) -> Wire:
+    """Lay further keys over a message, tables over tables: one key within ``audio`` must not cost the formats there."""
+    both = {name: overlay(wire[name], value) for name, value in extra.items() if _are_tables(wire.get(name), value)}
+    return {**wire, **extra, **both}
+
+
+def _are_tables(*values: object) -> bool:
+    return all(isinstance(value, dict) for value in values)
+
+
 @attrs.frozen
 class Dialect:
     """One provider's spelling.
 
-    ``url``, ``query`` and ``headers`` may hold ``{model}`` and ``{api_key}``. ``format_names`` spells the formats;
-    ``commands`` gives the encoder of each command the provider understands; ``audio_keys`` names, by wire type, the key
-    that holds audio.
+    ``url``, ``query`` and ``headers`` may hold ``{model}`` and ``{api_key}``. ``commands`` gives the encoder of each
+    command the provider understands; ``audio_keys`` names, by wire type, the key that holds audio; ``unknown_keys`` are
+    paths in the configuration for which the provider has no word.
     """
 
     name: str
@@ -100,6 +110,7 @@ class Dialect:
     audio_type: str
     audio_keys: Mapping[str, str]
     fatal_codes: frozenset[str]
+    unknown_keys: frozenset[str] = frozenset()
 
     def supports(self, command: type) -> bool:
         """Tell whether the provider has a word for a command."""
