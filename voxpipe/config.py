@@ -170,7 +170,9 @@ class SessionConfig:
     noise_reduction: Literal["none", "near_field", "far_field"] = key("none", "none, near_field or far_field")
     turn_detection: TurnDetectionConfig = key(TurnDetectionConfig, "turn detection")
     transcription: TranscriptionConfig = key(TranscriptionConfig, "transcription of the caller")
-    extra: dict[str, Any] = key(dict, "further keys of the provider's session object, laid over ours, tables over tables")
+    extra: dict[str, Any] = key(
+        dict, "further keys of the provider's session object, laid over ours, tables over tables"
+    )
 
 
 @attrs.frozen

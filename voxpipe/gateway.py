@@ -200,7 +200,9 @@ def check_config(config: Config) -> None:
     for path in sorted(dialect.unknown_keys):
         value, default = (attrgetter(path)(given) for given in (config, Config()))
         if value != default:
-            raise ConfigError(path, f"expected {default!r}, since {dialect.name} has no word for the key, got {value!r}")
+            raise ConfigError(
+                path, f"expected {default!r}, since {dialect.name} has no word for the key, got {value!r}"
+            )
     try:
         parse_url(config.provider.url or dialect.url)
     except ValueError as error:

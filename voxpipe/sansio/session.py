@@ -257,6 +257,10 @@ class Session:
             self._turn_away("refused", event, "response began before the acknowledgement")
         elif verdict is Verdict.STALE:
             self._turn_away("stale", event, "response was cut")
+        elif len(event.audio) % self._formats.downlink.sample_bytes:
+            self._fail(
+                SessionError(f"expected whole samples of {self._formats.downlink}, got {len(event.audio)} bytes")
+            )
         else:
             self._count["chunks_played"] += 1
             self._count["bytes_played"] += len(event.audio)
