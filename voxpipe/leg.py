@@ -120,7 +120,8 @@ async def run_leg(stream: trio.abc.Stream, config: Config, surroundings: Surroun
         path = _log_path(config, uuid, start_unix_ns)
         send, receive = trio.open_memory_channel[Entry](config.limits.records)
         dialect = get_dialect(config.provider.dialect)
-        api_key = config.provider.api_key or os.environ.get(dialect.api_key_env, "")
+        # A key from a file has a line break at its end, which no header may have.
+        api_key = (config.provider.api_key or os.environ.get(dialect.api_key_env, "")).strip()
         log = CallLog(
             send,
             leg=str(uuid),
