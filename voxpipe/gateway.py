@@ -123,7 +123,7 @@ class Gateway:
         self.statistics.peak_active = max(self.statistics.peak_active, self.statistics.active)
         try:
             outcome = await run_leg(stream, self._config, self._given)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the only one
             # A bug of ours ends this leg only. What it was is told, with where.
             self.statistics.failed += 1
             where = "".join(traceback.format_exception(error))

@@ -9,7 +9,7 @@ from trio.testing import MockClock
 from virtual_call import CallMaker, Script, silence, tone
 
 from voxpipe.errors import SessionError
-from voxpipe.testing.scenario import Scenario, SendEvent, Step, Trigger
+from voxpipe.testing.scenario import Scenario, SendEvent, SendText, Step, Trigger
 
 HELLO_AND_WAIT = Script(audio=tone(1000) + silence(3500))
 IDS = {"response_id": "resp_x", "item_id": "item_x", "output_index": 0, "content_index": 0}
@@ -56,3 +56,24 @@ async def test_half_a_sample_ends_the_session_loudly(
     assert call.phone.spoken == []
     assert call.of("response.output_audio.delta")
     assert call.records[-1].event_type == "leg.summary"
+
+
+async def test_an_event_nested_without_end_is_survived(autojump_clock: MockClock, make_call: CallMaker) -> None:
+    """A message of 600 levels is recorded cut off, and the call goes on."""
+    deep = '{"type":"session.weather","a":' + "[" * 600 + "]" * 600 + "}"
+    scenario = Scenario("deep", "a deep event", steps=(Step(Trigger.READY, 0.1, SendText(deep)),))
+    call = await make_call(HELLO_AND_WAIT, scenario)
+    assert call.outcome.error is None
+    assert "[nested too deep]" in str(call.data("session.weather"))
+    assert call.outcome.summary["turns"]["agent"] == 1
+
+
+async def test_a_key_with_a_line_break_at_its_end_works(autojump_clock: MockClock, make_call: CallMaker) -> None:
+    """A key that was read from a file is the key, and it is in no line of the log, not even as a URL has it."""
+    call = await make_call(HELLO_AND_WAIT, provider={"api_key": "sk+1/2=\n", "query": {"k": "{api_key}"}})
+    assert call.outcome.error is None
+    assert call.session.headers["authorization"] == "Bearer sk+1/2="
+    assert call.outcome.log is not None
+    text = call.outcome.log.read_text()
+    assert "sk+1/2=" not in text
+    assert "sk%2B1%2F2%3D" not in text
