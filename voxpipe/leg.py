@@ -42,6 +42,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus
 from uuid import UUID
 
 import attrs
@@ -118,7 +119,8 @@ async def run_leg(stream: trio.abc.Stream, config: Config, surroundings: Surroun
         path = _log_path(config, uuid, start_unix_ns)
         send, receive = trio.open_memory_channel[Entry](config.limits.records)
         dialect = get_dialect(config.provider.dialect)
-        api_key = config.provider.api_key or os.environ.get(dialect.api_key_env, "")
+        # A key from a file has a line break at its end, which no header may have.
+        api_key = (config.provider.api_key or os.environ.get(dialect.api_key_env, "")).strip()
         log = CallLog(
             send,
             leg=str(uuid),
@@ -126,7 +128,7 @@ async def run_leg(stream: trio.abc.Stream, config: Config, surroundings: Surroun
             start_unix_ns=start_unix_ns,
             now_ns=now_ns,
             audio=config.log.audio,
-            secrets=frozenset({api_key} - {""}),
+            secrets=frozenset({api_key, quote_plus(api_key)} - {""}),  # also as it stands in a URL
             observer=given.on_record,
         )
         call = Call(leg, configured, config, log, given, dialect, api_key)

@@ -114,6 +114,7 @@ class Script:
     """Raw messages to send at a time, DTMF and the like."""
     stays: bool = False
     speaks_after_s: float = 0.0
+    uuid: UUID = CALL
 
 
 CallMaker = Callable[..., Awaitable[VirtualCall]]
@@ -188,7 +189,7 @@ async def speak(line: trio.abc.SendStream, script: Script) -> None:
     kind = KINDS[script.format.rate_hz]
     extra = sorted(script.extra)
     try:
-        await line.send_all(b"\x01\x00\x10" + CALL.bytes)
+        await line.send_all(b"\x01\x00\x10" + script.uuid.bytes)
         await trio.sleep(script.speaks_after_s)
         position = 0
         while script.stays or position < len(script.audio):
