@@ -44,6 +44,8 @@ class Phone:
     """What the caller's side saw: frames with the time of their arrival, and how the leg ended."""
 
     frames: list[tuple[float, bytes]] = attrs.field(factory=list)
+    kinds: set[int] = attrs.field(factory=set)
+    """The kinds the frames came under."""
     hung_up: bool = False
     closed: bool = False
     rest: bytes = b""
@@ -76,6 +78,7 @@ class Phone:
             if kind == 0:
                 self.hung_up = True
             else:
+                self.kinds.add(kind)
                 self.frames.append((time_s, self.rest[3:end]))
             self.rest = self.rest[end:]
 
