@@ -373,14 +373,14 @@ def test_a_key_without_a_word_in_the_dialect_is_refused() -> None:
     assert str(caught.value) == (
         "session.turn_detection.idle_timeout_ms: expected 0, since openai-beta has no word for the key, got 6000"
     )
-    check_config(structure_config({**tree, "provider": {"dialect": "openai"}}))
+    check_config(structure_config({**tree, "provider": {"dialect": "openai", "api_key": "sk-any"}}))
 
 
 @pytest.mark.parametrize("name", ["missing.pem", "empty.pem"])
 def test_an_authority_that_is_none_is_refused(tmp_path: Path, name: str) -> None:
     """A missing or empty file of authorities is told by its key."""
     (tmp_path / "empty.pem").write_text("")
-    config = structure_config({"provider": {"ca_file": str(tmp_path / name)}})
+    config = structure_config({"provider": {"api_key": "sk-any", "ca_file": str(tmp_path / name)}})
     with pytest.raises(ConfigError, match=r"^provider\.ca_file: expected a PEM file of certificates, got "):
         Gateway(config)
 

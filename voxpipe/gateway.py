@@ -221,9 +221,6 @@ def check_config(config: Config) -> None:
             if side not in dialect.formats:
                 known = ", ".join(map(str, dialect.formats))
                 raise ConfigError("provider.formats", f"expected formats of {dialect.name} ({known}), got {name!r}")
-    key = config.provider.api_key or os.environ.get(dialect.api_key_env, "")
-    if not config.provider.url and not key:
-        raise ConfigError("provider.api_key", f"expected a key in {dialect.api_key_env} for {dialect.url}, got none")
     for path in sorted(dialect.unknown_keys):
         value, default = (attrgetter(path)(given) for given in (config, Config()))
         if value != default:
@@ -240,6 +237,9 @@ def check_config(config: Config) -> None:
             read_wav(Path(config.leg.failure_wav))
         except (OSError, VoxpipeError) as error:
             raise ConfigError("leg.failure_wav", str(error)) from error
+    key = config.provider.api_key or os.environ.get(dialect.api_key_env, "")
+    if not config.provider.url and not key:
+        raise ConfigError("provider.api_key", f"expected a key in {dialect.api_key_env} for {dialect.url}, got none")
 
 
 def _check_templates(provider: ProviderConfig) -> None:
