@@ -1,54 +1,31 @@
-"""The session machine, driven with literal events and times."""
+"""The session machine from its first event to its end, driven with literal events and times."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import attrs
 import pytest
+from session_machine import CHUNK, MS, OK, PART, PCM, S, failure, feed, notes, ready, session
 
-from voxpipe.audio import ALAW8, PCM24, ULAW8, FormatPair
-from voxpipe.config import SessionConfig, TurnDetectionConfig
+from voxpipe.audio import ALAW8, PCM24, ULAW8
+from voxpipe.config import SessionConfig
 from voxpipe.dialects import get_dialect
-from voxpipe.errors import AckTimeout, CommandRefused, FormatMismatch, LocalProtocolError, SessionError
-from voxpipe.sansio.effects import (
-    AwaitPlayout,
-    Close,
-    CompletePart,
-    CutPlayout,
-    Effect,
-    Fail,
-    FinishResponse,
-    Note,
-    Play,
-    Send,
-)
-from voxpipe.sansio.ledger import CutPoint, Part, PartCut
-from voxpipe.sansio.pending import SessionTimeouts
+from voxpipe.errors import AckTimeout, CommandRefused, FormatMismatch, LocalProtocolError
+from voxpipe.sansio.effects import AwaitPlayout, Close, FinishResponse, Play, Send
+from voxpipe.sansio.ledger import Part
 from voxpipe.sansio.realtime import (
-    AudioCompleted,
-    AudioReceived,
-    CancelResponse,
     ConfigureSession,
     Connected,
     ConnectionLost,
-    CreateResponse,
-    DeleteItem,
     DrainRequested,
     ErrorReported,
     Event,
-    ItemDeleted,
-    ItemTruncated,
     LegEnded,
-    OutputItemAdded,
-    PlayoutCut,
     PlayoutFinished,
     ResponseCreated,
     ResponseDone,
     SessionCreated,
     SessionUpdated,
     SpeechStarted,
-    TruncateItem,
     UnknownEvent,
 )
 from voxpipe.sansio.session import Session
@@ -64,44 +41,6 @@ from voxpipe.sansio.transitions import (
     State,
     draw_states,
 )
-
-MS = 1_000_000
-S = 1_000_000_000
-PCM = FormatPair(PCM24, PCM24)
-OK = SessionUpdated(PCM24, PCM24)
-CHUNK = AudioReceived("resp_1", "item_1", 0, b"\x01\x02" * 10)
-PART = Part("resp_1", "item_1", 0)
-
-
-def session(config: SessionConfig | None = None, formats: FormatPair = PCM) -> Session:
-    """A machine of the GA dialect with the default timeouts."""
-    return Session(get_dialect("openai"), config or SessionConfig(), formats, SessionTimeouts())
-
-
-def feed(machine: Session, *events: Event, now_ns: int = 0) -> list[Effect]:
-    """Feed events at one instant and gather the effects, notes left out."""
-    effects = [effect for event in events for effect in machine.receive(event, now_ns)]
-    return [effect for effect in effects if not isinstance(effect, Note)]
-
-
-def notes(effects: list[Effect]) -> list[tuple[str, dict[str, Any]]]:
-    """The notes among effects."""
-    return [(effect.event_type, effect.data) for effect in effects if isinstance(effect, Note)]
-
-
-def ready(config: SessionConfig | None = None) -> Session:
-    """A machine whose formats were confirmed at 0 ns."""
-    machine = session(config)
-    feed(machine, Connected(), SessionCreated("sess_1"), OK)
-    assert machine.state is READY
-    return machine
-
-
-def failure(effects: list[Effect]) -> SessionError:
-    """The error of the only effect."""
-    (effect,) = effects
-    assert isinstance(effect, Fail)
-    return effect.error
 
 
 def test_formats_are_requested_and_confirmed_before_audio_flows() -> None:
@@ -221,121 +160,6 @@ def test_a_response_that_began_without_confirmation_is_never_finished_into_the_p
     assert feed(machine, ResponseCreated("resp_2"), later) == [Play(Part("resp_2", "item_1", 0), later.audio, 0)]
 
 
-def test_an_answer_is_played_and_finished() -> None:
-    """Chunks become Play, the ends of parts and responses are told in order."""
-    machine = ready()
-    assert feed(
-        machine,
-        ResponseCreated("resp_1"),
-        OutputItemAdded("resp_1", "item_1", "message"),
-        CHUNK,
-        AudioCompleted("resp_1", "item_1", 0),
-        ResponseDone("resp_1", "completed", None),
-    ) == [Play(PART, CHUNK.audio, 0), CompletePart(PART, 0), FinishResponse("resp_1", 0)]
-    assert machine.statistics().responses == 1
-
-
-def point(*begun: PartCut, unbegun: tuple[Part, ...] = (), epoch: int = 1) -> PlayoutCut:
-    """The ledger's answer to a cut."""
-    return PlayoutCut(CutPoint(begun, unbegun, 0, epoch))
-
-
-def test_barge_in_cuts_truncates_and_deletes() -> None:
-    """The items heard are truncated to what was played, those never begun are deleted, late chunks are stale."""
-    machine = ready()
-    feed(
-        machine,
-        ResponseCreated("resp_1"),
-        OutputItemAdded("resp_1", "item_1", "message"),
-        OutputItemAdded("resp_1", "item_2", "message"),
-        OutputItemAdded("resp_1", "item_f", "function_call"),
-        CHUNK,
-    )
-    assert feed(machine, SpeechStarted("item_u", 100)) == [CutPlayout()]
-    assert feed(machine, point(PartCut(PART, 480, 900, 60))) == [
-        Send("vx_2", TruncateItem("item_1", 0, 60)),
-        Send("vx_3", DeleteItem("item_2")),
-    ]
-    effects = machine.receive(CHUNK, 0)
-    assert notes(effects) == [("audio.stale", {"response_id": "resp_1", "bytes": 20, "because": "response was cut"})]
-    assert feed(machine, ResponseDone("resp_1", "cancelled", "turn_detected")) == []
-    fresh = attrs.evolve(CHUNK, response_id="resp_2", item_id="item_9")
-    assert feed(machine, ResponseCreated("resp_2"), fresh) == [Play(Part("resp_2", "item_9", 0), fresh.audio, 1)]
-    assert machine.statistics().cuts == 1
-
-
-@pytest.mark.parametrize(
-    ("detection", "running", "cancelled"),
-    [
-        (TurnDetectionConfig(), True, False),
-        (TurnDetectionConfig(interrupt_response=False), True, True),
-        (TurnDetectionConfig(interrupt_response=False), False, False),
-        (TurnDetectionConfig(type="none"), True, True),
-    ],
-    ids=["the server cancels", "we cancel", "nothing runs", "no turn detection"],
-)
-def test_cancel_is_sent_only_while_a_response_runs_and_nobody_else_cancels(
-    detection: TurnDetectionConfig, running: bool, cancelled: bool
-) -> None:
-    """Without a running response, or when the provider cancels by itself, response.cancel would be an error."""
-    machine = ready(SessionConfig(turn_detection=detection))
-    feed(machine, ResponseCreated("resp_1"), CHUNK)
-    if not running:
-        feed(machine, ResponseDone("resp_1", "completed", None))
-    feed(machine, SpeechStarted("item_u", 100))
-    sent = feed(machine, point(PartCut(PART, 480, 900, 60)))
-    assert [effect for effect in sent if isinstance(effect, Send) and isinstance(effect.command, CancelResponse)] == (
-        [Send("vx_2", CancelResponse("resp_1"))] if cancelled else []
-    )
-
-
-def test_two_barge_ins_in_a_row_cancel_once() -> None:
-    """A response that was already cut is not cancelled or deleted again."""
-    machine = ready(SessionConfig(turn_detection=TurnDetectionConfig(interrupt_response=False)))
-    feed(machine, ResponseCreated("resp_1"), CHUNK, SpeechStarted("u", 0), point(PartCut(PART, 160, 900, 20)))
-    feed(machine, SpeechStarted("u2", 0))
-    assert feed(machine, point(epoch=2)) == []
-
-
-def test_refusals_and_missing_answers_after_ready_are_survived() -> None:
-    """A refused truncation and an unanswered one are notes; the next answer is played."""
-    machine = ready()
-    feed(machine, ResponseCreated("resp_1"), CHUNK, SpeechStarted("u", 0))
-    feed(machine, point(PartCut(PART, 160, 900, 20), PartCut(Part("resp_1", "item_8", 0), 160, 900, 20)))
-    effects = machine.receive(ErrorReported("invalid_value", "already shorter", None, "vx_2"), 0)
-    assert notes(effects) == [
-        (
-            "command.refused",
-            {
-                "command": "TruncateItem",
-                "command_id": "vx_2",
-                "code": "invalid_value",
-                "message": "already shorter",
-            },
-        )
-    ]
-    unanswered = notes(machine.expire(3 * S))
-    assert [(name, data["command_id"], data["waited_s"]) for name, data in unanswered] == [
-        ("command.unanswered", "vx_3", 3.0)
-    ]
-    fresh = attrs.evolve(CHUNK, response_id="resp_2")
-    assert feed(machine, ResponseCreated("resp_2"), fresh) == [Play(Part("resp_2", "item_1", 0), fresh.audio, 1)]
-    assert machine.state is READY
-
-
-def test_confirmations_are_matched_by_item_oldest_first() -> None:
-    """A confirmation of one item leaves the command about another waiting."""
-    machine = ready()
-    feed(machine, ResponseCreated("resp_1"), CHUNK, SpeechStarted("u", 0))
-    feed(machine, point(PartCut(PART, 160, 900, 20), unbegun=(Part("resp_1", "item_2", 0),)))
-    feed(machine, ItemDeleted("item_7"), ItemDeleted("item_2"))
-    assert [data["command"] for _, data in notes(machine.expire(3 * S))] == ["TruncateItem"]
-    machine = ready()
-    feed(machine, ResponseCreated("resp_1"), CHUNK, SpeechStarted("u", 0), point(PartCut(PART, 160, 900, 20)))
-    feed(machine, ItemTruncated("item_1", 20))
-    assert machine.expire(3 * S) == []
-
-
 @pytest.mark.parametrize("code", ["session_expired", "insufficient_quota"])
 def test_errors_that_nothing_can_mend_end_the_session(code: str) -> None:
     """The 60-minute end and an empty account are told in the provider's words."""
@@ -419,23 +243,6 @@ def test_a_caller_who_hangs_up_closes_the_session_in_every_state(state: State) -
     assert feed(machine, LegEnded("leg closed by the peer")) == [Close("leg closed by the peer")]
     assert machine.over
     assert machine.deadline_ns is None
-
-
-def test_a_greeting_is_asked_for_once_the_formats_are_confirmed() -> None:
-    """The agent speaks first when the configuration says so."""
-    machine = session(SessionConfig(greeting="Say hello."))
-    feed(machine, Connected(), SessionCreated("s"))
-    assert feed(machine, OK) == [Send("vx_2", CreateResponse("Say hello."))]
-
-
-def test_a_command_the_provider_has_no_word_for_is_noted_and_not_sent() -> None:
-    """A dialect without truncation loses the truncation, not the call."""
-    dialect = get_dialect("openai")
-    commands = {command: encode for command, encode in dialect.commands.items() if command is not TruncateItem}
-    machine = Session(attrs.evolve(dialect, commands=commands), SessionConfig(), PCM)
-    feed(machine, Connected(), SessionCreated("s"), OK, ResponseCreated("resp_1"), CHUNK, SpeechStarted("u", 0))
-    effects = machine.receive(point(PartCut(PART, 160, 900, 20)), 0)
-    assert notes(effects) == [("command.unsupported", {"command": "TruncateItem"})]
 
 
 def test_after_the_end_nothing_changes() -> None:
