@@ -109,6 +109,19 @@ def test_what_was_heard_to_its_end_is_out_of_reach_of_a_cut(ledger: Ledger) -> N
     point = ledger.cut()
     assert point.begun == ()
     assert point.unbegun == (B,)
+    assert point.heard == (A,)
+
+
+def test_what_was_heard_is_kept_in_mind_only_while_its_response_goes_on(ledger: Ledger) -> None:
+    """Neither finished responses nor earlier cuts leave anything behind."""
+    for epoch, part in enumerate((A, C)):
+        ledger.add(part, audio(160), epoch)
+        ledger.complete(part, epoch)
+        play(ledger, 1)
+        if part is A:
+            ledger.finish(part.response_id, epoch)
+        assert ledger.cut().heard == (() if part is A else (C,))
+    assert ledger.cut().heard == ()
 
 
 def test_a_full_ledger_refuses_and_counts() -> None:

@@ -6,10 +6,11 @@ import attrs
 import pytest
 from session_machine import CHUNK, OK, PART, PCM, S, feed, notes, ready, session
 
+from voxpipe.audio import PCM24
 from voxpipe.config import SessionConfig, TurnDetectionConfig
 from voxpipe.dialects import get_dialect
 from voxpipe.sansio.effects import CompletePart, CutPlayout, FinishResponse, Play, Send
-from voxpipe.sansio.ledger import CutPoint, Part, PartCut
+from voxpipe.sansio.ledger import CutPoint, Ledger, Part, PartCut
 from voxpipe.sansio.realtime import (
     AudioCompleted,
     CancelResponse,
@@ -67,11 +68,39 @@ def test_barge_in_cuts_truncates_and_deletes() -> None:
         Send("vx_3", DeleteItem("item_2")),
     ]
     effects = machine.receive(CHUNK, 0)
-    assert notes(effects) == [("audio.stale", {"response_id": "resp_1", "bytes": 20, "because": "response was cut"})]
+    assert notes(effects) == [("audio.stale", {"response_id": "resp_1", "bytes": 20, "because": "response is over"})]
     assert feed(machine, ResponseDone("resp_1", "cancelled", "turn_detected")) == []
     fresh = attrs.evolve(CHUNK, response_id="resp_2", item_id="item_9")
     assert feed(machine, ResponseCreated("resp_2"), fresh) == [Play(Part("resp_2", "item_9", 0), fresh.audio, 1)]
     assert machine.statistics().cuts == 1
+
+
+def test_an_item_heard_to_its_end_survives_a_cut_of_its_response() -> None:
+    """A barge-in while the response still runs (a function call follows the speech) deletes nothing that was heard."""
+    machine, ledger = ready(), Ledger(PCM24, limit_samples=PCM24.rate_hz)
+    feed(machine, ResponseCreated("resp_1"), OutputItemAdded("resp_1", "item_1", "message"), CHUNK)
+    ledger.add(PART, CHUNK.audio + bytes(PCM24.frame_bytes - len(CHUNK.audio)), 0)
+    ledger.complete(PART, 0)
+    frame = ledger.take()
+    assert frame is not None
+    ledger.mark_played(frame)
+    feed(machine, SpeechStarted("u", 0))
+    assert feed(machine, PlayoutCut(ledger.cut())) == []
+
+
+def test_items_announced_after_the_cut_are_deleted() -> None:
+    """What was on its way when the response was cut is not begun either."""
+    machine = ready()
+    feed(machine, ResponseCreated("resp_1"), SpeechStarted("u", 0), point())
+    assert feed(machine, OutputItemAdded("resp_1", "item_1", "message")) == [Send("vx_2", DeleteItem("item_1"))]
+
+
+def test_audio_after_the_end_of_its_response_is_stale() -> None:
+    """A late chunk of a response that is done would open an answer that nobody ends."""
+    machine = ready()
+    feed(machine, ResponseCreated("resp_1"), CHUNK, ResponseDone("resp_1", "completed", None))
+    assert feed(machine, CHUNK) == []
+    assert machine.statistics().chunks_stale == 1
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import enum
+from collections import deque
 from collections.abc import Collection
+
+DONE_KEPT = 8
+"""How many ended responses are kept in mind, for late audio of theirs."""
 
 
 class Verdict(enum.Enum):
@@ -11,7 +15,7 @@ class Verdict(enum.Enum):
 
     PLAY = "play"
     STALE = "stale"
-    """The response was cut; its late audio is nobody's any more."""
+    """The response was cut or is done; its late audio is nobody's any more."""
     UNCONFIRMED = "unconfirmed"
     """It was made under a configuration that nobody confirmed."""
 
@@ -23,6 +27,7 @@ class Answers:
         self._running: set[str] = set()
         self._cut: set[str] = set()
         self._unconfirmed: set[str] = set()
+        self._done: deque[str] = deque(maxlen=DONE_KEPT)
         self._items: dict[str, list[str]] = {}
 
     @property
@@ -38,16 +43,19 @@ class Answers:
         """Take note of a response from before the acknowledgement."""
         self._unconfirmed.add(response_id)
 
-    def add_item(self, response_id: str, item_id: str) -> None:
-        """Take note of an item of speech in a running response."""
-        if response_id in self._running:
+    def add_item(self, response_id: str, item_id: str) -> Verdict:
+        """Take note of an item of speech in a running response; return what is to be done with its audio."""
+        verdict = self.verdict(response_id)
+        if response_id in self._running and verdict is Verdict.PLAY:
             self._items.setdefault(response_id, []).append(item_id)
+        return verdict
 
     def verdict(self, response_id: str) -> Verdict:
         """Tell what is to be done with audio of a response."""
         if response_id in self._unconfirmed:
             return Verdict.UNCONFIRMED
-        return Verdict.STALE if response_id in self._cut else Verdict.PLAY
+        over = response_id in self._cut or (response_id in self._done and response_id not in self._running)
+        return Verdict.STALE if over else Verdict.PLAY
 
     def cut(self, begun_items: Collection[str]) -> dict[str, list[str]]:
         """Cut what runs. Return the ids of the running responses, each with its items of which nothing was begun."""
@@ -63,5 +71,6 @@ class Answers:
         verdict = self.verdict(response_id)
         for known in (self._running, self._cut, self._unconfirmed):
             known.discard(response_id)
+        self._done.append(response_id)
         self._items.pop(response_id, None)
         return verdict

@@ -61,12 +61,16 @@ class PartCut:
 
 @attrs.frozen
 class CutPoint:
-    """What a cut found: the parts the caller heard the beginning of, those never begun, and what was dropped."""
+    """What a cut found: the parts the caller heard the beginning of, those never begun, and what was dropped.
+
+    ``heard`` are parts that were complete and played to their end while their response went on.
+    """
 
     begun: tuple[PartCut, ...]
     unbegun: tuple[Part, ...]
     dropped_samples: int
     epoch: int
+    heard: tuple[Part, ...] = ()
 
 
 @attrs.frozen
@@ -97,6 +101,7 @@ class Ledger:
         self._queue: deque[tuple[Account, int]] = deque()
         self._accounts: dict[Part, Account] = {}
         self._open_responses: dict[str, bool] = {}
+        self._heard: list[Part] = []
         self._epoch = 0
         self._in_underrun = False
         self._received = self._played = self._padding = self._dropped = self._stale = self._overrun = 0
@@ -158,6 +163,7 @@ class Ledger:
         if epoch != self._epoch:
             return
         self._open_responses.pop(response_id, None)
+        self._heard = [part for part in self._heard if part.response_id != response_id]
         for account in [account for part, account in self._accounts.items() if part.response_id == response_id]:
             account.complete = True
             self._settle(account)
@@ -214,8 +220,9 @@ class Ledger:
         self._queue.clear()
         self._accounts.clear()
         self._open_responses.clear()
+        heard, self._heard = tuple(self._heard), []
         self._in_underrun = False
-        return CutPoint(tuple(begun), tuple(unbegun), dropped, self._epoch)
+        return CutPoint(tuple(begun), tuple(unbegun), dropped, self._epoch, heard)
 
     def statistics(self) -> LedgerStatistics:
         """Tell the sums so far."""
@@ -255,7 +262,9 @@ class Ledger:
     def _settle(self, account: Account) -> None:
         # What is complete and played to its end is out of reach of a cut.
         if account.complete and account.played_samples >= account.received_samples:
-            self._accounts.pop(account.part, None)
+            known = self._accounts.pop(account.part, None) is not None
+            if known and account.begun and account.part.response_id in self._open_responses:
+                self._heard.append(account.part)
 
     def _note_underrun(self) -> None:
         if not any(self._open_responses.values()):

@@ -247,15 +247,15 @@ class Session:
         self._count["responses"] += 1
 
     def _note_item(self, event: OutputItemAdded) -> None:
-        if event.item_type == "message":
-            self._answers.add_item(event.response_id, event.item_id)
+        if event.item_type == "message" and self._answers.add_item(event.response_id, event.item_id) is Verdict.STALE:
+            self._send(DeleteItem(event.item_id))
 
     def _play(self, event: AudioReceived) -> None:
         verdict = self._answers.verdict(event.response_id)
         if verdict is Verdict.UNCONFIRMED:
             self._turn_away("refused", event, "response began before the acknowledgement")
         elif verdict is Verdict.STALE:
-            self._turn_away("stale", event, "response was cut")
+            self._turn_away("stale", event, "response is over")
         elif len(event.audio) % self._formats.downlink.sample_bytes:
             got_bytes = len(event.audio)
             self._fail(SessionError(f"expected whole samples of {self._formats.downlink}, got {got_bytes} bytes"))
@@ -297,7 +297,7 @@ class Session:
         self._cutting = False
         point = event.cut_point
         self._epoch = point.epoch
-        begun = {cut.part.item_id for cut in point.begun}
+        begun = {cut.part.item_id for cut in point.begun} | {part.item_id for part in point.heard}
         unbegun = [part.item_id for part in point.unbegun]
         for response_id, item_ids in self._answers.cut(begun).items():
             # Items of which no audio has come yet are not the ledger's to know.
