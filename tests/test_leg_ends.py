@@ -11,6 +11,7 @@ from virtual_call import CallMaker, Script, appends, silence, tone, virtual_conf
 
 from voxpipe.errors import RemoteProtocolError
 from voxpipe.leg import run_leg
+from voxpipe.testing.network import Direction, Network, NetworkStream
 
 
 async def test_hanging_up_in_mid_answer_closes_the_session_in_peace(
@@ -105,3 +106,34 @@ async def test_a_connection_that_never_says_its_uuid_is_ended(autojump_clock: Mo
     assert await theirs.receive_some(100) == b"\x00\x00\x00"
     assert await theirs.receive_some(100) == b""
     assert not (tmp_path / "logs").exists()
+
+
+def slow(stream: trio.abc.Stream, nursery: trio.Nursery) -> trio.abc.Stream:
+    """A provider half a second away."""
+    return NetworkStream(stream, Network(Direction(delay_s=0.5), Direction(delay_s=0.5)), nursery)
+
+
+async def test_hanging_up_between_two_sessions_opens_no_other(autojump_clock: MockClock, make_call: CallMaker) -> None:
+    """While a refused session is being closed, the end of the leg is the end of the call: nobody is left to talk to."""
+    call = await make_call(
+        Script(audio=silence(2500)), "second-format-only", shape=slow, provider={"formats": ["pcm24", "ulaw8"]}
+    )
+    assert call.outcome.reason == "leg closed by the peer"
+    assert call.outcome.error is None
+    assert len(call.provider.sessions) == 1
+    assert call.duration_s < 5
+
+
+async def test_caller_audio_during_the_closing_handshake_is_no_overrun(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
+    """A provider that never answers our close is left after two seconds; what the caller says is unsent, not lost."""
+    deaf = Network(incoming=Direction(stalls=((4.9, 60.0),)))
+    call = await make_call(
+        Script(stays=True), drain_after_s=5.0, shape=lambda stream, nursery: NetworkStream(stream, deaf, nursery)
+    )
+    assert call.outcome.reason == "gateway drains"
+    assert 6.9 < call.duration_s < 7.2
+    uplink = call.outcome.summary["uplink"]
+    assert uplink["overrun_frames"] == len(call.of("uplink.overrun")) == 0
+    assert uplink["unsent_chunks"] > 90

@@ -113,6 +113,7 @@ class Conversation:
         self._agreed = formats
         self._cut = cut
         self._requested: list[str] = []
+        self._wanted = True
         self._begin(FormatPair.parse(config.provider.formats[0]))
 
     @property
@@ -127,10 +128,12 @@ class Conversation:
 
     def end(self, reason: str) -> None:
         """Take note that the caller is gone."""
+        self._wanted = False
         self._feed(LegEnded(reason))
 
     def drain(self, reason: str) -> None:
         """Finish the running answer, then close."""
+        self._wanted = False
         self._feed(DrainRequested(reason))
 
     def played(self) -> None:
@@ -155,7 +158,8 @@ class Conversation:
         return ending
 
     def _another_format_may_help(self, ending: Ending) -> bool:
-        if self._agreed.value is not None:
+        # The leg may have ended while the refused session was being closed.
+        if self._agreed.value is not None or not self._wanted:
             return False
         if isinstance(ending.error, CommandRefused):
             return ending.error.code not in self._dialect.fatal_codes
@@ -193,6 +197,7 @@ class Conversation:
                     with self._scope:
                         await self._exchange(websocket)
                 # Outside of the scope: closing needs the reader, which lives in the connection's nursery.
+                connection.start_soon(self._discard_appends)
                 await websocket.aclose(1000)
             connection.cancel_scope.cancel()
         self._commands.close()
@@ -356,6 +361,11 @@ class Conversation:
             pass
         except WebSocketClosed as closed:
             self._lose(closed)
+
+    async def _discard_appends(self) -> None:
+        """Take caller audio while the session says goodbye, so that it does not pass for an overrun of the uplink."""
+        async for _ in self._appends:
+            self.appended.unsent_chunks += 1
 
     async def _keep_alive(self, websocket: WebSocket) -> None:
         interval_s = self._config.provider.ping_interval_s
