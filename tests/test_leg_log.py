@@ -40,6 +40,23 @@ async def test_no_secret_reaches_the_log(
     assert "[redacted]" in text
 
 
+async def test_no_configured_parameter_of_the_url_reaches_the_log(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
+    """Tokens travel in URLs: of a query only the names are written down, and of the dialect's own the values too."""
+    call = await make_call(
+        HELLO_AND_WAIT,
+        provider={"url": "ws://provider.test/v1?code=code-1111", "query": {"tenant": "tok-2222", "model": "m-1"}},
+    )
+    assert "tok-2222" in call.session.path
+    assert call.outcome.log is not None
+    text = call.outcome.log.read_text()
+    assert "code-1111" not in text
+    assert "tok-2222" not in text
+    shown = "ws://provider.test/v1?code=[redacted]&model=m-1&tenant=[redacted]"
+    assert call.data("connection.opening")[0]["url"] == call.data("connection.opened")[0]["url"] == shown
+
+
 async def test_audio_is_digested_inlined_or_put_beside(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """The three modes keep the same lines; sidecar files hold the bytes at the offsets the lines name."""
     digest = await make_call(HELLO_AND_WAIT)

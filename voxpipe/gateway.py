@@ -7,7 +7,6 @@ concerns no single leg (started, refused, drained) goes into the gateway's own l
 from __future__ import annotations
 
 import contextlib
-import os
 import ssl
 import time
 import traceback
@@ -25,7 +24,7 @@ from voxpipe.audio import FormatPair
 from voxpipe.config import Config, ProviderConfig, parse_address
 from voxpipe.dialects import get_dialect
 from voxpipe.errors import ConfigError, VoxpipeError
-from voxpipe.leg import LegOutcome, Surroundings, run_leg
+from voxpipe.leg import LegOutcome, Surroundings, find_api_key, known_secrets, run_leg
 from voxpipe.sansio.audiosocket import HANGUP
 from voxpipe.sansio.records import format_timestamp
 from voxpipe.wav import read_wav
@@ -191,6 +190,7 @@ class Gateway:
             start_ns=now_ns(),
             start_unix_ns=start_unix_ns,
             now_ns=now_ns,
+            secrets=known_secrets(self._config.provider),
             observer=self._given.on_record,
         )
         try:
@@ -237,8 +237,7 @@ def check_config(config: Config) -> None:
             read_wav(Path(config.leg.failure_wav))
         except (OSError, VoxpipeError) as error:
             raise ConfigError("leg.failure_wav", str(error)) from error
-    key = config.provider.api_key or os.environ.get(dialect.api_key_env, "")
-    if not config.provider.url and not key:
+    if not config.provider.url and not find_api_key(config.provider):
         raise ConfigError("provider.api_key", f"expected a key in {dialect.api_key_env} for {dialect.url}, got none")
 
 

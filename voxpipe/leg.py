@@ -57,7 +57,7 @@ from voxpipe.actors.session import Conversation, build_access, describe_error
 from voxpipe.actors.sink import CallLog, Entry, RecordObserver, write_records
 from voxpipe.actors.transcode import transcode_downlink, transcode_uplink
 from voxpipe.audio import PTIME_MS, SLIN8, AudioFormat, FormatPair
-from voxpipe.config import Config
+from voxpipe.config import Config, ProviderConfig
 from voxpipe.dialects import get_dialect
 from voxpipe.dsp import Converter
 from voxpipe.errors import ProtocolError, RemoteProtocolError, VoxpipeError
@@ -74,6 +74,8 @@ from voxpipe.websocket import Dial, dial_tcp
 
 KEEP_UP_INTERVAL_S = 1.0
 """Half of the two seconds without activity after which Asterisk drops a call (app_audiosocket.c)."""
+SECRET_LETTERS = 16
+"""Keys and tokens are longer; a shorter word of a header may be one that the log needs, such as ``realtime=v1``."""
 FAILURE_PART = Part("voxpipe", "failure", 0)
 """The account of the WAV that is played when a session fails."""
 
@@ -102,6 +104,19 @@ class LegOutcome:
     summary: dict[str, Any]
 
 
+def find_api_key(provider: ProviderConfig) -> str:
+    """Return the provider's key, from the configuration or else the environment; empty when there is none."""
+    key = provider.api_key or os.environ.get(get_dialect(provider.dialect).api_key_env, "")
+    return key.strip()  # from a file, it has a line break at its end, which no header may have
+
+
+def known_secrets(provider: ProviderConfig) -> frozenset[str]:
+    """Return what a peer could repeat to us and no log may hold: the key, and the long words of further headers."""
+    api_key = find_api_key(provider)
+    words = [word for value in provider.headers.values() for word in value.split() if len(word) >= SECRET_LETTERS]
+    return frozenset({api_key, quote_plus(api_key), *words} - {""})  # the key also as it stands in a URL
+
+
 async def run_leg(stream: trio.abc.Stream, config: Config, surroundings: Surroundings | None = None) -> LegOutcome:
     """Answer one AudioSocket connection and join it to a session, until either ends; then hang up.
 
@@ -121,8 +136,7 @@ async def run_leg(stream: trio.abc.Stream, config: Config, surroundings: Surroun
         path = _log_path(config, uuid, start_unix_ns)
         send, receive = trio.open_memory_channel[Entry](config.limits.records)
         dialect = get_dialect(config.provider.dialect)
-        # A key from a file has a line break at its end, which no header may have.
-        api_key = (config.provider.api_key or os.environ.get(dialect.api_key_env, "")).strip()
+        api_key = find_api_key(config.provider)
         log = CallLog(
             send,
             leg=str(uuid),
@@ -130,7 +144,7 @@ async def run_leg(stream: trio.abc.Stream, config: Config, surroundings: Surroun
             start_unix_ns=start_unix_ns,
             now_ns=now_ns,
             audio=config.log.audio,
-            secrets=frozenset({api_key, quote_plus(api_key)} - {""}),  # also as it stands in a URL
+            secrets=known_secrets(config.provider),
             observer=given.on_record,
         )
         call = Call(leg, configured, config, log, given, dialect, api_key)

@@ -35,6 +35,7 @@ from voxpipe.sansio.realtime import (
     PlayoutCut,
     PlayoutFinished,
 )
+from voxpipe.sansio.records import REDACTED
 from voxpipe.sansio.session import Session
 from voxpipe.websocket import Dial, WebSocket, WebSocketClosed, WebSocketRefused, connect_websocket
 
@@ -45,7 +46,9 @@ COMMANDS_CAPACITY = 64
 class Access:
     """How a provider is reached: what the leg's configuration and the surroundings give."""
 
-    url: str
+    url: str = attrs.field(repr=False)
+    shown: str
+    """The URL as the log has it: of the query only the names, and of the dialect's own parameters the values."""
     headers: tuple[tuple[str, str], ...] = attrs.field(repr=False)
     dial: Dial
     ssl_context: ssl.SSLContext | None
@@ -81,7 +84,14 @@ def build_access(
     headers = tuple(
         (name, value.format_map(values)) for name, value in templates.items() if api_key or "{api_key}" not in value
     )
-    return Access(url, headers, dial, ssl_context)
+    return Access(url, _without_secrets(url, frozenset(dialect.query)), headers, dial, ssl_context)
+
+
+def _without_secrets(url: str, open_names: frozenset[str]) -> str:
+    base, question, query = url.partition("?")
+    pairs = [text.partition("=") for text in query.split("&") if text]
+    shown = [f"{name}={value if name in open_names else REDACTED}" for name, _, value in pairs]
+    return base + question + "&".join(shown)
 
 
 class Conversation:
@@ -207,8 +217,8 @@ class Conversation:
     async def _connect(self, nursery: trio.Nursery) -> WebSocket | None:
         """Open the WebSocket; the error of one that cannot be opened ends the session."""
         access = self._access
-        shown = access.url.partition("?")[0]
-        self._log.record("connection.opening", {"url": access.url, "formats": str(self._formats)})
+        where = access.shown.partition("?")[0]
+        self._log.record("connection.opening", {"url": access.shown, "formats": str(self._formats)})
         timeout_s = self._config.provider.connect_timeout_s
         try:
             with trio.fail_after(timeout_s):
@@ -216,12 +226,12 @@ class Conversation:
                     nursery, access.url, access.headers, dial=access.dial, ssl_context=access.ssl_context
                 )
         except WebSocketRefused as error:
-            self._finish(Ending("no connection", SessionError(f"expected a WebSocket at {shown}: {error}")))
+            self._finish(Ending("no connection", SessionError(f"expected a WebSocket at {where}: {error}")))
         except trio.TooSlowError:
-            message = f"expected a WebSocket at {shown} within {timeout_s:g} s, got none"
+            message = f"expected a WebSocket at {where} within {timeout_s:g} s, got none"
             self._finish(Ending("no connection", SessionError(message)))
         else:
-            self._log.record("connection.opened", {"url": access.url})
+            self._log.record("connection.opened", {"url": access.shown})
             return websocket
         return None
 
