@@ -317,3 +317,28 @@ def test_a_killed_process_leaves_all_but_its_last_second(tmp_path: Path) -> None
     last = whole[-1].event_data["audio"]
     assert last["offset_samples"] + 160 <= len(samples)
     assert json.loads(lines[0])["event_data"]["audio"]["offset_samples"] == 0
+
+
+async def test_a_leg_cancelled_while_its_log_is_being_opened_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where opening takes long (a folder on the network), a cancellation is obeyed after it, and nothing stays open."""
+    opening, go_on = trio.Event(), trio.Event()
+
+    async def run_slowly(work: Callable[..., Any], *args: Any, **_options: Any) -> Any:
+        opening.set()
+        with trio.CancelScope(shield=True):  # as a thread, which nobody can cancel
+            await go_on.wait()
+        return work(*args)
+
+    monkeypatch.setattr(trio.to_thread, "run_sync", run_slowly)
+    before = len(os.listdir("/proc/self/fd"))
+    line, leg = trio.testing.memory_stream_pair()
+    await line.send_all(b"\x01\x00\x10" + CALL.bytes)
+    with trio.fail_after(2):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(run_leg, leg, virtual_config(tmp_path, "openai", {}))
+            await opening.wait()
+            nursery.cancel_scope.cancel()
+            go_on.set()
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -182,6 +182,12 @@ async def write_records(
     """
     # Opening fails loudly, before the call: a gateway that cannot keep evidence must say so.
     files = await trio.to_thread.run_sync(LegFiles, path)
+    try:
+        # Cancelled meanwhile, nobody comes back to close the sending end, for which the loop below would wait for ever.
+        await trio.lowlevel.checkpoint_if_cancelled()
+    except trio.Cancelled:
+        files.close()
+        raise
     task_status.started()
     failing = False
     tries = 0
