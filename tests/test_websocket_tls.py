@@ -9,7 +9,16 @@ import pytest
 import trio
 import trustme
 
-from voxpipe.websocket import Upgrade, WebSocketClosed, WebSocketRefused, connect_websocket, receive_upgrade
+from voxpipe.config import structure_config
+from voxpipe.gateway import Gateway
+from voxpipe.websocket import (
+    Upgrade,
+    WebSocketClosed,
+    WebSocketRefused,
+    connect_websocket,
+    receive_upgrade,
+    system_trust,
+)
 
 pytestmark = pytest.mark.sockets
 Serve = Callable[[Upgrade], Awaitable[None]]
@@ -106,4 +115,19 @@ async def test_a_server_that_hangs_up_in_the_tls_handshake_is_refused(nursery: t
     port = listeners[0].socket.getsockname()[1]
     with pytest.raises(WebSocketRefused, match=rf"^no TLS with localhost:{port}: "), trio.fail_after(10):
         await connect_websocket(nursery, f"wss://localhost:{port}/", ssl_context=trusting())
+    nursery.cancel_scope.cancel()
+
+
+async def test_the_systems_authorities_are_read_once(nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading them takes longer than a frame: a gateway does it at its start, and no call waits for it again."""
+    port = await tls_server(nursery, "localhost")
+    system_trust.cache_clear()
+    read, reads = ssl.create_default_context, []
+    monkeypatch.setattr(ssl, "create_default_context", lambda **given: reads.append(given) or read(**given))
+    Gateway(structure_config({"provider": {"api_key": "sk-1"}}))
+    assert reads == [{}]
+    for _ in range(2):
+        with pytest.raises(WebSocketRefused):
+            await connect_websocket(nursery, f"wss://localhost:{port}/")
+    assert reads == [{}]
     nursery.cancel_scope.cancel()

@@ -28,7 +28,7 @@ from voxpipe.leg import LegOutcome, Surroundings, find_api_key, known_secrets, r
 from voxpipe.sansio.audiosocket import HANGUP
 from voxpipe.sansio.records import format_timestamp
 from voxpipe.wav import read_wav
-from voxpipe.websocket import Dial, dial_tcp, parse_url
+from voxpipe.websocket import Dial, dial_tcp, parse_url, system_trust
 
 REFUSE_TIMEOUT_S = 1.0
 GatewayStarted = tuple[str, int]
@@ -72,7 +72,7 @@ class Gateway:
         self._idle = trio.Event()
         self._given = Surroundings(
             dial=dial,
-            ssl_context=_trust(config.provider.ca_file),
+            ssl_context=_trust(config.provider),
             on_record=on_record,
             on_warning=on_warning,
             drain=self._draining,
@@ -259,9 +259,12 @@ def _is_template(text: str) -> bool:
     return True
 
 
-def _trust(ca_file: str) -> ssl.SSLContext | None:
+def _trust(provider: ProviderConfig) -> ssl.SSLContext | None:
+    ca_file = provider.ca_file
     if not ca_file:
-        return None
+        # Now, and not while calls are running.
+        url = provider.url or get_dialect(provider.dialect).url
+        return system_trust() if parse_url(url).tls else None
     try:
         return ssl.create_default_context(cafile=ca_file)
     except (OSError, ssl.SSLError) as error:

@@ -9,6 +9,7 @@ Both ends are here, since our provider peer needs the server's half. What is set
 
 from __future__ import annotations
 
+import functools
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -141,6 +142,12 @@ def _is_visible_ascii(text: str) -> bool:
     return all("!" <= letter <= "~" for letter in text)
 
 
+@functools.cache
+def system_trust() -> ssl.SSLContext:
+    """Trust the system's authorities. Reading them takes longer than a frame (22 ms seen), so it is done once."""
+    return ssl.create_default_context()
+
+
 async def dial_tcp(host: str, port: int) -> trio.abc.Stream:
     """Open a TCP connection (trio sets TCP_NODELAY)."""
     return await trio.open_tcp_stream(host, port)
@@ -165,7 +172,7 @@ async def connect_websocket(
     except OSError as error:
         raise WebSocketRefused(f"no connection to {where}: {error}") from error
     if endpoint.tls:
-        stream = await _wrap_tls(stream, endpoint.host, where, ssl_context or ssl.create_default_context())
+        stream = await _wrap_tls(stream, endpoint.host, where, ssl_context or system_trust())
     host_header = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
     if endpoint.port not in (80, 443):
         host_header += f":{endpoint.port}"
