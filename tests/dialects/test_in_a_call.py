@@ -21,6 +21,7 @@ MALFORMED: list[dict[str, Any]] = [
     {"type": "response.output_item.added", "response_id": [], "item": {"id": {}, "type": "message"}},
     {"type": "response.output_audio.delta", **IDS, "item_id": {}, "delta": "AAAA"},
     {"type": "response.output_audio.delta", **IDS, "content_index": "x", "delta": "AAAA"},
+    {"type": "response.output_audio.delta", **IDS, "content_index": 1e300, "delta": "AAAA"},
     {"type": "response.output_audio.delta", **IDS, "delta": "?"},
     {"type": "response.output_audio.done", **IDS, "response_id": {}},
     {"type": "response.output_audio_transcript.done", **IDS, "transcript": {"a": 1}},
@@ -66,6 +67,22 @@ async def test_an_event_nested_without_end_is_survived(autojump_clock: MockClock
     assert call.outcome.error is None
     assert "[nested too deep]" in str(call.data("session.weather"))
     assert call.outcome.summary["turns"]["agent"] == 1
+
+
+async def test_what_comes_with_audio_is_logged_like_any_other_event(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
+    """Keys beside the audio are cut off and redacted too: 600 levels of them took the log, and so the leg, down."""
+    deep = (
+        '{"type":"response.output_audio.delta","delta":"AAAAAA==","response_id":"r","item_id":"i","token":"tok-1","a":'
+    )
+    steps = (Step(Trigger.READY, 0.1, SendText(deep + "[" * 600 + "]" * 600 + "}")),)
+    call = await make_call(HELLO_AND_WAIT, Scenario("deep", "deep audio", steps=steps))
+    assert call.outcome.error is None
+    (delta,) = [data for data in call.data("response.output_audio.delta") if data["item_id"] == "i"]
+    assert "[nested too deep]" in str(delta["a"])
+    assert delta["token"] == "[redacted]"
+    assert delta["delta"]["bytes"] == 4
 
 
 async def test_a_key_with_a_line_break_at_its_end_works(autojump_clock: MockClock, make_call: CallMaker) -> None:

@@ -96,6 +96,7 @@ class CallLog:
         side: str = "",
     ) -> None:
         """Write down audio under ``key``, as the log's mode wants it. ``side`` names the sidecar file it belongs to."""
+        data = redact({name: value for name, value in data.items() if name != key}, self._secrets)
         if self._audio == "sidecar" and side and format_ is not None:
             evidence = audio_evidence(audio, format_, self._audio, self._offset_samples[side])
             if self._put(event_type, {**data, key: evidence}, direction, side, format_, audio):

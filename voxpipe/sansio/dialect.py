@@ -92,8 +92,8 @@ def as_text(value: object) -> str:
 
 
 def as_number(value: object) -> int:
-    """Take a number, to the nearest whole one; ``ValueError`` for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    """Take a number, to the nearest whole one; ``ValueError`` for anything else, or beyond what JSON keeps exactly."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > 1 << 53:
         raise ValueError(f"expected a number, got {value!r:.80}")
     return round(value)
 
