@@ -48,12 +48,13 @@ from uuid import UUID
 import attrs
 import trio
 
+from voxpipe.actors.access import build_access
 from voxpipe.actors.audiosocket_leg import AudioSocketLeg
 from voxpipe.actors.leg_reader import UplinkStatistics, read_leg
 from voxpipe.actors.monotonic import now_ns
 from voxpipe.actors.one_shot import OneShot
 from voxpipe.actors.playout import Playout
-from voxpipe.actors.session import Conversation, build_access, describe_error
+from voxpipe.actors.session import Conversation, describe_error
 from voxpipe.actors.sink import CallLog, Entry, RecordObserver, write_records
 from voxpipe.actors.transcode import transcode_downlink, transcode_uplink
 from voxpipe.audio import PTIME_MS, SLIN8, AudioFormat, FormatPair
@@ -188,6 +189,7 @@ class Call:
         self.uplink_counts = UplinkStatistics()
         self._given = given
         self._leg_over = trio.Event()
+        self._kept_up_frames = 0
         if configured is not None:
             self.leg_formats.set(LegFormatConfirmed(configured, downlink_format(configured)))
         frames = max(1, config.limits.uplink_ms // PTIME_MS)
@@ -262,7 +264,8 @@ class Call:
         try:
             format_ = await self._keep_up()
             limit_samples = self.config.limits.ledger_s * format_.rate_hz
-            playout = Playout(Ledger(format_, limit_samples=limit_samples), Clock(now_ns()), format_, self.log)
+            ledger = Ledger(format_, limit_samples=limit_samples)
+            playout = Playout(ledger, Clock(now_ns()), format_, self.log, silence_frames=self._kept_up_frames)
             self.playout.set(playout)
             await playout.play(self.leg)
         except ProtocolError as error:
@@ -276,6 +279,7 @@ class Call:
             with trio.move_on_after(KEEP_UP_INTERVAL_S):
                 return (await self.leg_formats.get()).downlink
             await self.leg.write_frame(SLIN8, SLIN8.silence)
+            self._kept_up_frames += 1
             self.log.record("playout.silence", {"frames": 1})
 
     async def _learn_format(self) -> None:

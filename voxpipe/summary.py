@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def summarise(call: Call, duration_ns: int, records_peak: int) -> dict[str, Any]:
     """Sum a leg up: formats, acknowledgement, audio each way, playout, turns, peaks of the channels, its end."""
-    session = call.conversation.machine.statistics()
+    session = call.conversation.statistics()
     confirmed = call.session_formats.value
     leg_formats = call.leg_formats.value
     return {
@@ -72,7 +72,7 @@ def _uplink(call: Call) -> dict[str, Any]:
 
 
 def _downlink(call: Call) -> dict[str, Any]:
-    session = call.conversation.machine.statistics()
+    session = call.conversation.statistics()
     confirmed = call.session_formats.value
     return {
         "chunks": session.chunks_played,

@@ -25,14 +25,17 @@ SILENCE_REPORT_FRAMES = 50
 class Playout:
     """The playout of one leg: who waits for it, and what it counts besides the ledger and the clock."""
 
-    def __init__(self, ledger: Ledger, clock: Clock, format_: AudioFormat, log: CallLog) -> None:
+    def __init__(
+        self, ledger: Ledger, clock: Clock, format_: AudioFormat, log: CallLog, *, silence_frames: int = 0
+    ) -> None:
         self.ledger = ledger
         self.clock = clock
-        self.silence_frames = 0
+        self.silence_frames = silence_frames
         self._format = format_
         self._log = log
         self._arrived = trio.Event()
         self._on_idle: list[Callable[[], None]] = []
+        self._answering_epoch: int | None = None
         self._unreported_silence = 0
         self._unreported_underruns = 0
 
@@ -57,6 +60,8 @@ class Playout:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             # The reader sees the same end, and it is the reader that ends the leg.
             self._log.record("playout.broken", {"waiting_samples": self.ledger.waiting_samples})
+        finally:
+            self._report_silence()
 
     async def _play_one(self, leg: Leg) -> None:
         frame = self.ledger.take()
@@ -65,6 +70,7 @@ class Playout:
             await sleep_until_ns(self.clock.due_ns)
             return
         self._report_underruns()
+        self._note_finished()
         self._tell_if_idle()
         await leg.write_frame(self._format, self._format.silence)
         self._note_tick()
@@ -76,6 +82,7 @@ class Playout:
 
     async def _write(self, leg: Leg, frame: Frame) -> None:
         self._report_silence()
+        self._answering_epoch = self.ledger.epoch
         await leg.write_frame(self._format, frame.audio)
         self.ledger.mark_played(frame)
         self._note_tick()
@@ -91,15 +98,24 @@ class Playout:
             frame.audio,
             self._format,
         )
-        if not self.ledger.speaking:
-            self._log.record("playout.finished", {"played_samples": self.ledger.statistics().played_samples})
+        self._note_finished()
 
     async def _wait_for_audio(self) -> None:
         """Wait for the next tick, or for the first audio after silence, which is due at once."""
+        if self.ledger.ready:  # it came while the silence was being written
+            self.clock.restart(now_ns())
+            return
         self._arrived = trio.Event()
         with trio.move_on_at(self.clock.due_ns / NS_PER_S):
             await self._arrived.wait()
             self.clock.restart(now_ns())
+
+    def _note_finished(self) -> None:
+        """Record the end of an answer, which may be told after its last frame; one that was cut has none."""
+        if self._answering_epoch is not None and not self.ledger.speaking:
+            if self._answering_epoch == self.ledger.epoch:
+                self._log.record("playout.finished", {"played_samples": self.ledger.statistics().played_samples})
+            self._answering_epoch = None
 
     def _tell_if_idle(self) -> None:
         if not self.ledger.speaking:

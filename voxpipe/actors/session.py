@@ -7,19 +7,18 @@ before the next one is read. Nothing here waits for a consumer: pongs and ``spee
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlencode
 
 import attrs
 import trio
 
+from voxpipe.actors.access import Access
 from voxpipe.actors.monotonic import now_ns
 from voxpipe.actors.one_shot import OneShot
 from voxpipe.actors.sink import CallLog
 from voxpipe.audio import NS_PER_S, FormatPair
-from voxpipe.config import Config, ProviderConfig
+from voxpipe.config import Config
 from voxpipe.errors import AckTimeout, CommandRefused, FormatMismatch, RemoteProtocolError, SessionError
 from voxpipe.sansio.dialect import Dialect, Wire
 from voxpipe.sansio.effects import Chunk, Close, CutPlayout, Effect, Fail, Note, Send
@@ -35,23 +34,11 @@ from voxpipe.sansio.realtime import (
     PlayoutCut,
     PlayoutFinished,
 )
-from voxpipe.sansio.records import REDACTED
 from voxpipe.sansio.session import Session
-from voxpipe.websocket import Dial, WebSocket, WebSocketClosed, WebSocketRefused, connect_websocket
+from voxpipe.sansio.session_statistics import SessionStatistics
+from voxpipe.websocket import WebSocket, WebSocketClosed, WebSocketRefused, connect_websocket
 
 COMMANDS_CAPACITY = 64
-
-
-@attrs.frozen
-class Access:
-    """How a provider is reached: what the leg's configuration and the surroundings give."""
-
-    url: str = attrs.field(repr=False)
-    shown: str
-    """The URL as the log has it: of the query only the names, and of the dialect's own parameters the values."""
-    headers: tuple[tuple[str, str], ...] = attrs.field(repr=False)
-    dial: Dial
-    ssl_context: ssl.SSLContext | None
 
 
 @attrs.frozen
@@ -69,29 +56,6 @@ class AppendStatistics:
     chunks: int = 0
     bytes: int = 0
     unsent_chunks: int = 0
-
-
-def build_access(
-    dialect: Dialect, provider: ProviderConfig, api_key: str, dial: Dial, ssl_context: ssl.SSLContext | None
-) -> Access:
-    """Fill the dialect's URL, query and headers in. A header that wants a key is left out when there is none."""
-    values = {"model": provider.model or dialect.default_model, "api_key": api_key}
-    query = {name: value.format_map(values) for name, value in {**dialect.query, **provider.query}.items() if value}
-    url = (provider.url or dialect.url).format_map(values)
-    if query:
-        url += ("&" if "?" in url else "?") + urlencode(query)
-    templates = {**dialect.headers, **provider.headers}
-    headers = tuple(
-        (name, value.format_map(values)) for name, value in templates.items() if api_key or "{api_key}" not in value
-    )
-    return Access(url, _without_secrets(url, frozenset(dialect.query)), headers, dial, ssl_context)
-
-
-def _without_secrets(url: str, open_names: frozenset[str]) -> str:
-    base, question, query = url.partition("?")
-    pairs = [text.partition("=") for text in query.split("&") if text]
-    shown = [f"{name}={value if name in open_names else REDACTED}" for name, _, value in pairs]
-    return base + question + "&".join(shown)
 
 
 class Conversation:
@@ -124,12 +88,13 @@ class Conversation:
         self._cut = cut
         self._requested: list[str] = []
         self._wanted = True
+        self._earlier: SessionStatistics | None = None
         self._begin(FormatPair.parse(config.provider.formats[0]))
 
-    @property
-    def machine(self) -> Session:
-        """The machine of the latest session."""
-        return self._machine
+    def statistics(self) -> SessionStatistics:
+        """Tell what the sessions did so far: the counts of all, the state of the latest."""
+        latest = self._machine.statistics()
+        return latest if self._earlier is None else latest.after(self._earlier)
 
     @property
     def requested(self) -> tuple[str, ...]:
@@ -159,6 +124,7 @@ class Conversation:
         async with self._appends, self._downlink:
             for formats, following in zip(preferences, [*preferences[1:], None], strict=True):
                 if self._requested:
+                    self._earlier = self.statistics()
                     self._begin(formats)
                 self._requested.append(str(formats))
                 ending = await self._run()

@@ -24,3 +24,8 @@ class SessionStatistics:
     commands_refused: int
     commands_unanswered: int
     errors: int
+
+    def after(self, earlier: SessionStatistics) -> SessionStatistics:
+        """Add the counts of an earlier session of the same leg; state and ``ack_ns`` stay those of this one."""
+        own = attrs.asdict(self, filter=lambda field, _value: field.name not in ("state", "ack_ns"))
+        return attrs.evolve(self, **{name: count + getattr(earlier, name) for name, count in own.items()})

@@ -1,0 +1,48 @@
+"""How a provider is reached: its URL and headers filled in, and the URL as the log may show it."""
+
+from __future__ import annotations
+
+import ssl
+from urllib.parse import urlencode
+
+import attrs
+
+from voxpipe.config import ProviderConfig
+from voxpipe.sansio.dialect import Dialect
+from voxpipe.sansio.records import REDACTED
+from voxpipe.websocket import Dial
+
+
+@attrs.frozen
+class Access:
+    """How a provider is reached: what the leg's configuration and the surroundings give."""
+
+    url: str = attrs.field(repr=False)
+    shown: str
+    """The URL as the log has it: of the query only the names, and of the dialect's own parameters the values."""
+    headers: tuple[tuple[str, str], ...] = attrs.field(repr=False)
+    dial: Dial
+    ssl_context: ssl.SSLContext | None
+
+
+def build_access(
+    dialect: Dialect, provider: ProviderConfig, api_key: str, dial: Dial, ssl_context: ssl.SSLContext | None
+) -> Access:
+    """Fill the dialect's URL, query and headers in. A header that wants a key is left out when there is none."""
+    values = {"model": provider.model or dialect.default_model, "api_key": api_key}
+    query = {name: value.format_map(values) for name, value in {**dialect.query, **provider.query}.items() if value}
+    url = (provider.url or dialect.url).format_map(values)
+    if query:
+        url += ("&" if "?" in url else "?") + urlencode(query)
+    templates = {**dialect.headers, **provider.headers}
+    headers = tuple(
+        (name, value.format_map(values)) for name, value in templates.items() if api_key or "{api_key}" not in value
+    )
+    return Access(url, _without_secrets(url, frozenset(dialect.query)), headers, dial, ssl_context)
+
+
+def _without_secrets(url: str, open_names: frozenset[str]) -> str:
+    base, question, query = url.partition("?")
+    pairs = [text.partition("=") for text in query.split("&") if text]
+    shown = [f"{name}={value if name in open_names else REDACTED}" for name, _, value in pairs]
+    return base + question + "&".join(shown)
