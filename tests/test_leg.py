@@ -8,6 +8,8 @@ import pytest
 from trio.testing import MockClock
 from virtual_call import HELLO_AND_WAIT, CallMaker, Script, silence, tone, wire_types
 
+from voxpipe.testing.scenario import Acknowledge, Pace, Scenario
+
 
 @pytest.mark.parametrize("dialect", ["openai", "openai-beta"])
 async def test_a_call_is_answered(autojump_clock: MockClock, make_call: CallMaker, dialect: str) -> None:
@@ -40,6 +42,20 @@ async def test_frames_leave_every_20_ms_and_the_first_of_an_answer_at_once(
     assert all(len(frame) == 320 for _, frame in call.phone.frames)
 
 
+async def test_a_provider_that_is_slower_than_speech_gets_no_frame_out_of_turn(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
+    """Chunks that come after their tick wait for the next one: sent at once, the phone would get two frames a ptime."""
+    slow = Scenario("slow", "speaks slower than real time", pace=Pace(speed=0.985, chunk_ms=(20.0,)))
+    call = await make_call(Script(audio=tone(2000) + silence(4000)), slow)
+    times = [time_s for time_s, _ in call.phone.frames]
+    gaps = [round(b - a, 6) for a, b in pairwise(times)]
+    assert max(gaps) <= 0.02
+    assert sum(gap != 0.02 for gap in gaps) <= 1
+    assert len(call.phone.spoken) >= 100
+    assert call.outcome.summary["playout"]["underruns"] < 6
+
+
 async def test_a_quiet_call_is_kept_up_by_silence(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """A caller who says nothing gets silence all the while, so that Asterisk's two-second rule never ends the call."""
     call = await make_call(Script(audio=silence(8000)))
@@ -60,8 +76,6 @@ async def test_the_callers_first_word_waits_for_the_acknowledgement(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:
     """What is said within the second that the uplink holds goes out after the acknowledgement, in order."""
-    from voxpipe.testing.scenario import Acknowledge, Scenario
-
     slow = Scenario("slow", "acknowledges after 0.8 s", on_update=Acknowledge(delay_s=0.8))
     call = await make_call(HELLO_AND_WAIT, slow)
     assert call.outcome.summary["uplink"]["overrun_frames"] == 0

@@ -101,7 +101,10 @@ class Playout:
         self._note_finished()
 
     async def _wait_for_audio(self) -> None:
-        """Wait for the next tick, or for the first audio after silence, which is due at once."""
+        """Wait for the next tick, or for the first audio of an answer, which is due at once."""
+        if self.ledger.answering:  # what comes late waits for its tick: at once, it would be a frame too many
+            await sleep_until_ns(self.clock.due_ns)
+            return
         if self.ledger.ready:  # it came while the silence was being written
             self.clock.restart(now_ns())
             return

@@ -123,6 +123,11 @@ class Ledger:
         return bool(self._open_responses) or self.waiting_samples > 0
 
     @property
+    def answering(self) -> bool:
+        """Whether an answer has begun to be taken and more of it is to come: a gap now is one inside of it."""
+        return any(self._open_responses.values())
+
+    @property
     def ready(self) -> bool:
         """Whether ``take`` would give a frame."""
         waiting_bytes = len(self._waiting) - self._read_bytes
@@ -267,7 +272,7 @@ class Ledger:
                 self._heard.append(account.part)
 
     def _note_underrun(self) -> None:
-        if not any(self._open_responses.values()):
+        if not self.answering:
             return
         self._underrun_frames += 1
         if not self._in_underrun:
