@@ -150,6 +150,17 @@ def test_an_underrun_is_a_gap_inside_an_answer(ledger: Ledger) -> None:
     assert (counted.underruns, counted.underrun_frames) == (2, 3)
 
 
+def test_the_rest_of_a_response_without_audio_is_no_underrun(ledger: Ledger) -> None:
+    """A part that is complete is played to its last sample, though a function call keeps its response going."""
+    ledger.add(A, audio(200), 0)
+    ledger.complete(A, 0)
+    assert play(ledger, 2) == [audio(160), audio(40) + audio(120, 0)]
+    assert ledger.take() is None
+    assert not ledger.answering
+    assert ledger.statistics().underruns == 0
+    assert ledger.speaking
+
+
 def test_half_a_sample_is_refused(ledger: Ledger) -> None:
     """Audio that is not whole samples never enters the accounts."""
     with pytest.raises(Exception, match="expected whole samples of slin8"):
@@ -160,6 +171,7 @@ script = st.lists(
     st.one_of(
         st.tuples(st.just("add"), st.sampled_from([A, B, C]), st.integers(0, 500)),
         st.tuples(st.just("play"), st.none(), st.integers(0, 4)),
+        st.tuples(st.just("complete"), st.sampled_from([A, B, C]), st.none()),
         st.tuples(st.just("finish"), st.sampled_from([A, B, C]), st.none()),
         st.tuples(st.just("cut"), st.none(), st.none()),
     ),
@@ -175,6 +187,8 @@ def test_every_sample_is_accounted_for(steps: list[tuple[str, Part | None, int |
     for action, part, amount in steps:
         if action == "add" and part is not None and part.response_id not in finished:
             ledger.add(part, audio(amount or 0), ledger.epoch)
+        elif action == "complete" and part is not None:
+            ledger.complete(part, ledger.epoch)
         elif action == "finish" and part is not None:
             finished.add(part.response_id)
             ledger.finish(part.response_id, ledger.epoch)

@@ -100,7 +100,7 @@ class Ledger:
         self._read_bytes = 0
         self._queue: deque[tuple[Account, int]] = deque()
         self._accounts: dict[Part, Account] = {}
-        self._open_responses: dict[str, bool] = {}
+        self._open_responses: set[str] = set()
         self._heard: list[Part] = []
         self._epoch = 0
         self._in_underrun = False
@@ -124,16 +124,17 @@ class Ledger:
 
     @property
     def answering(self) -> bool:
-        """Whether an answer has begun to be taken and more of it is to come: a gap now is one inside of it."""
-        return any(self._open_responses.values())
+        """Whether a part has begun to be taken and more of it is to come: a gap now is one inside of it."""
+        return any(account.begun for account in self._accounts.values())
 
     @property
     def ready(self) -> bool:
         """Whether ``take`` would give a frame."""
         waiting_bytes = len(self._waiting) - self._read_bytes
-        return waiting_bytes >= self._format.frame_bytes or (
-            waiting_bytes > 0 and self._queue[-1][0].part.response_id not in self._open_responses
-        )
+        if not 0 < waiting_bytes < self._format.frame_bytes:
+            return waiting_bytes > 0
+        last = self._queue[-1][0]
+        return last.complete or last.part.response_id not in self._open_responses
 
     def add(self, part: Part, audio: bytes, epoch: int) -> bool:
         """Put audio behind what waits; ``False``, and counted, when it is stale or the ledger is full."""
@@ -147,7 +148,7 @@ class Ledger:
         account = self._accounts.get(part)
         if account is None:
             account = self._accounts[part] = Account(part)
-            self._open_responses.setdefault(part.response_id, False)
+            self._open_responses.add(part.response_id)
         account.received_samples += samples
         self._received += samples
         if samples:
@@ -167,7 +168,7 @@ class Ledger:
         """Take note that no more audio of a response comes; its last frame may be filled up with silence."""
         if epoch != self._epoch:
             return
-        self._open_responses.pop(response_id, None)
+        self._open_responses.discard(response_id)
         self._heard = [part for part in self._heard if part.response_id != response_id]
         for account in [account for part, account in self._accounts.items() if part.response_id == response_id]:
             account.complete = True
@@ -176,8 +177,8 @@ class Ledger:
     def take(self) -> Frame | None:
         """Return the next frame, or ``None`` when nothing is due for the caller.
 
-        A frame is filled up with silence only where the answer ends; a part of a frame in mid-answer waits for the
-        rest.
+        A frame is filled up with silence only where a part ends and nothing has come after it; less than a frame in
+        the middle of a part waits for the rest.
         """
         size = self._format.frame_bytes
         waiting_bytes = len(self._waiting) - self._read_bytes
@@ -255,8 +256,6 @@ class Ledger:
             if not account.begun:
                 account.begun = True
                 begins = begins or account.part
-                if account.part.response_id in self._open_responses:
-                    self._open_responses[account.part.response_id] = True
             size_bytes -= part_bytes
             if part_bytes == available:
                 self._queue.popleft()
