@@ -1,11 +1,11 @@
-"""What the gateway's own log must never hold."""
+"""What the gateway's own log must hold, and what never."""
 
 from __future__ import annotations
 
 import pytest
 import trio
 from trio.testing import MockClock
-from virtual_call import Script
+from virtual_call import Script, silence, tone
 from virtual_gateway import GatewayMaker
 
 from voxpipe.testing.scenario import SCENARIOS, Refuse, Scenario
@@ -33,3 +33,20 @@ async def test_a_key_that_the_provider_repeats_is_in_no_log(
     for log in logs:
         assert KEY not in log.read_text()
         assert TOKEN not in log.read_text()
+
+
+async def test_a_hook_that_fails_ends_no_other_leg(autojump_clock: MockClock, run_gateway: GatewayMaker) -> None:
+    """A program's own on_outcome that raises is recorded like any crash; the neighbours go on."""
+
+    def fail(outcome: object) -> None:
+        raise ZeroDivisionError(f"a hook met {type(outcome).__name__}")
+
+    async with run_gateway() as it:
+        it.gateway._on_outcome = fail
+        well = it.call(Script(audio=tone(1000) + silence(3500)))
+        it.call(Script(audio=silence(100)))
+        await trio.sleep(6)
+        assert well.spoken
+        it.gateway.drain()
+        await it.stopped.wait()
+    assert [crash["message"] for crash in it.of("leg.crashed")] == ["a hook met LegOutcome"] * 2

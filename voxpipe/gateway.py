@@ -122,7 +122,7 @@ class Gateway:
         self.statistics.active += 1
         self.statistics.peak_active = max(self.statistics.peak_active, self.statistics.active)
         try:
-            outcome = await run_leg(stream, self._config, self._given)
+            self._note_outcome(await run_leg(stream, self._config, self._given))
         except Exception as error:  # noqa: BLE001 - the only one
             # A bug of ours ends this leg only. What it was is told, with where.
             self.statistics.failed += 1
@@ -130,8 +130,6 @@ class Gateway:
             bug = _innermost(error)
             self._record("leg.crashed", {"error": type(bug).__name__, "message": str(bug), "traceback": where})
             self._given.on_warning(f"a leg crashed: {bug!r}\n{where}")
-        else:
-            self._note_outcome(outcome)
         finally:
             self.statistics.active -= 1
             if self.statistics.active == 0:
