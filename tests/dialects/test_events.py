@@ -109,6 +109,13 @@ EVENTS: list[tuple[str, Wire, ProviderEvent]] = [
         ResponseDone("resp_1", "cancelled", "turn_detected"),
     ),
     (
+        "response.done",
+        response(
+            status="failed", status_details={"type": "failed", "error": {"code": "server_error", "message": "Sorry."}}
+        ),
+        ResponseDone("resp_1", "failed", None, "Sorry."),
+    ),
+    (
         "response.output_item.added",
         {"response_id": "resp_1", "output_index": 0, "item": MESSAGE},
         OutputItemAdded("resp_1", "item_1", "message"),

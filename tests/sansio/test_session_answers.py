@@ -185,3 +185,11 @@ def test_a_command_the_provider_has_no_word_for_is_noted_and_not_sent() -> None:
     feed(machine, Connected(), SessionCreated("s"), OK, ResponseCreated("resp_1"), CHUNK, SpeechStarted("u", 0))
     effects = machine.receive(point(PartCut(PART, 160, 900, 20)), 0)
     assert notes(effects) == [("command.unsupported", {"command": "TruncateItem"})]
+
+
+def test_a_response_that_failed_is_noted_with_what_the_provider_said() -> None:
+    """The caller hears nothing: the log says why."""
+    machine = ready()
+    feed(machine, ResponseCreated("resp_1"))
+    effects = machine.receive(ResponseDone("resp_1", "failed", None, "Sorry."), 0)
+    assert notes(effects) == [("response.failed", {"response_id": "resp_1", "reason": "Sorry."})]

@@ -191,6 +191,7 @@ EVENTS: dict[str, EventSpelling] = {
             "response_id": text("response.id"),
             "status": optional_text("response.status"),
             "reason": optional_text("response.status_details.reason"),
+            "error": optional_text("response.status_details.error.message"),
         },
     ),
     "response.output_item.added": EventSpelling(

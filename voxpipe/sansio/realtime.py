@@ -180,6 +180,7 @@ class ResponseDone:
     response_id: str
     status: str | None
     reason: str | None
+    error: str | None = None
 
 
 @attrs.frozen

@@ -281,7 +281,7 @@ class Session:
         if self._answers.finish(event.response_id) is Verdict.PLAY:
             self._effects.append(FinishResponse(event.response_id, self._epoch))
         if event.status == "failed":
-            self._note("response.failed", {"response_id": event.response_id, "reason": event.reason})
+            self._note("response.failed", {"response_id": event.response_id, "reason": event.error or event.reason})
         if self._state is DRAINING and not self._answers.running:
             self._effects.append(AwaitPlayout())
 
