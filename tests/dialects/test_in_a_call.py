@@ -40,6 +40,7 @@ async def test_a_malformed_event_is_recorded_and_survived(
     (parsing,) = call.data("error.parsing")
     assert parsing["type"] == event["type"]
     assert "expected" in parsing["message"]
+    assert parsing["event"].items() >= {name: value for name, value in event.items() if name != "delta"}.items()
     assert call.outcome.summary["turns"]["agent"] == 1
 
 

@@ -227,7 +227,10 @@ class Conversation:
         try:
             event: Event = self._dialect.decode(wire)
         except RemoteProtocolError as error:
-            self._log.record("error.parsing", {"message": str(error), "type": wire["type"]}, "received")
+            audio = self._dialect.audio_keys.get(wire["type"])
+            event_data = {name: value for name, value in wire.items() if name != audio}
+            data = {"message": str(error), "type": wire["type"], "event": event_data}
+            self._log.record("error.parsing", data, "received")
             return
         if isinstance(event, AudioReceived):
             self._log_audio(wire, event)
