@@ -334,3 +334,25 @@ def test_the_recording_is_a_wav_any_player_takes(tmp_path: Path, simulator: Back
     assert info.duration == pytest.approx(1.5, abs=0.2)
     gateway.signal(signal.SIGTERM)
     assert gateway.end() == 0
+
+
+@pytest.mark.sockets
+def test_a_gateway_outlives_its_terminal(tmp_path: Path, simulator: Background) -> None:
+    """With standard error on a full disk, calls are answered, and SIGTERM drains as ever."""
+    url = simulator.wait_for(r"(ws://\S+)")[1]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    with Path("/dev/full").open("wb") as full:
+        command = [*COMMAND, "serve", "--listen", address, "--url", url, "--log-dir", str(tmp_path)]
+        gateway = subprocess.Popen(command, env=ENVIRON, stderr=full)
+    try:
+        deadline_s = time.monotonic() + 20
+        while not list(tmp_path.glob("gateway-*.jsonl")) and time.monotonic() < deadline_s:
+            time.sleep(0.05)
+        (measured,) = json.loads(run("call", address, "--seconds", 1, "--json").stdout)
+        assert measured["ended_by"] == "caller"
+        gateway.send_signal(signal.SIGTERM)
+        gateway.wait(20)
+    finally:
+        gateway.kill()
+    assert "gateway.stopped" in next(tmp_path.glob("gateway-*.jsonl")).read_text()

@@ -296,20 +296,17 @@ def simulate_command(
     if scenario not in SCENARIOS:
         raise ConfigError("--scenario", f"expected one of {', '.join(SCENARIOS)}, got {scenario!r}")
     get_dialect(dialect)
-    console = Console(stderr=True, highlight=False, markup=False)
+    terminal = Terminal()
 
     async def signalled() -> None:
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             await anext(signals)
 
     async def run() -> int:
-        def report(line: str) -> None:
-            console.print(line, soft_wrap=True)
-
-        return await simulate(host, port, dialect, scenario, report=report, until=signalled)
+        return await simulate(host, port, dialect, scenario, report=terminal.say, until=signalled)
 
     complaints = trio.run(run)
-    console.print(f"{complaints} complaints about clients")
+    terminal.say(f"{complaints} complaints about clients")
     return FAILED if complaints else 0
 
 
