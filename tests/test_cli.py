@@ -14,6 +14,7 @@ import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 import soundfile
@@ -109,8 +110,18 @@ def test_help_explains_every_flag(command: str) -> None:
         (["demo", "--caller", "none.wav"], "none.wav"),
         (["call", "nowhere"], "expected HOST:PORT, got 'nowhere'"),
         (["call", "127.0.0.1:1", "--dtmf", "12X"], "expected DTMF digits (0-9 * # A-D), got 'X'"),
-        (["call", "127.0.0.1:1", "--calls", "0"], "expected one call"),
+        (["call", "127.0.0.1:1", "--calls", "0"], "expected 1 call or more, got 0"),
         (["simulate", "--scenario", "sunshine"], "--scenario: expected one of parrot, "),
+        (["call", "127.0.0.1:1", "--calls", "2", "--uuid", str(UUID(int=7))], "expected one call with a UUID"),
+        (["call", "127.0.0.1:1", "--seconds", "-1"], "expected seconds of 0 or more, got -1"),
+        (["call", "127.0.0.1:1", "--seconds", "nan"], "expected seconds of 0 or more, got nan"),
+        (["init", "--asterik"], "expected a file, - or a known option, got '--asterik'"),
+        (["init", "--config", "c.toml", "new.toml"], "--config: expected it with --asterisk"),
+        (
+            ["serve", "--listen", "nosuch.invalid:1"],
+            "gateway.listen: expected an address of this machine, got 'nosuch.i",
+        ),
+        (["simulate", "--listen", "nosuch.invalid:1"], "--listen: expected an address of this machine, got 'nosuch.i"),
         (["frobnicate"], "frobnicate"),
         (["serve", "--colour", "red"], "--colour"),
     ],
@@ -143,6 +154,13 @@ def test_init_writes_a_file_once(tmp_path: Path) -> None:
     assert again.returncode == 2
     assert "expected no file there, found one" in again.stderr
     assert file.read_text() == "mine = 1\n"
+
+
+def test_init_writes_to_standard_output() -> None:
+    """With a hyphen for a file, as the README has it."""
+    done = run("init", "-")
+    assert done.returncode == 0
+    assert "gateway" in tomllib.loads(done.stdout)
 
 
 def test_init_asterisk_follows_the_configuration(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from voxpipe.demo import Demo, DemoPlan, run_demo
 from voxpipe.dialects import DIALECTS, get_dialect
 from voxpipe.dialplan import asterisk_dialplan
 from voxpipe.errors import AudioError, ConfigError, VoxpipeError
-from voxpipe.serve import serve
+from voxpipe.serve import serve, unusable_address
 from voxpipe.terminal import Terminal, summary_table
 from voxpipe.testing.asterisk import CallerEvent
 from voxpipe.testing.caller_result import CallResult
@@ -72,7 +72,8 @@ def demo_command(
     out
         Folder for the log, what the caller said and what the caller heard.
     caller
-        What the caller says: a mono WAV file of any rate; by default one that comes with voxpipe.
+        What the caller says: a mono WAV file of 8, 12, 16, 24, 32, 44.1, 48, 96 or 192 kHz; by default one that comes
+        with voxpipe.
     leg_format
         Format of the leg: 16-bit linear at 8, 16, 24 or 48 kHz.
     """
@@ -158,7 +159,12 @@ def serve_command(
 
 
 @app.command
-def init(file: Path = Path("voxpipe.toml"), *, asterisk: bool = False, config: Path | None = None) -> int:
+def init(
+    file: Annotated[Path, Parameter(allow_leading_hyphen=True)] = Path("voxpipe.toml"),
+    *,
+    asterisk: Annotated[bool, Parameter(negative=())] = False,
+    config: Path | None = None,
+) -> int:
     """Write a configuration file with every key, its meaning and its default.
 
     Parameters
@@ -173,9 +179,13 @@ def init(file: Path = Path("voxpipe.toml"), *, asterisk: bool = False, config: P
     if asterisk:
         sys.stdout.write(asterisk_dialplan(load_config(config)))
         return 0
+    if config is not None:
+        raise ConfigError("--config", "expected it with --asterisk, got it without")
     if str(file) == "-":
         sys.stdout.write(toml_template())
         return 0
+    if str(file).startswith("-"):  # which a lone hyphen has let through
+        raise ConfigError("init", f"expected a file, - or a known option, got {str(file)!r}")
     try:
         with file.open("x", encoding="utf-8") as target:
             target.write(toml_template())
@@ -209,7 +219,8 @@ def call(
     address
         HOST:PORT of the server.
     wav
-        What the caller says: a mono WAV file of any rate; by default one that comes with voxpipe.
+        What the caller says: a mono WAV file of 8, 12, 16, 24, 32, 44.1, 48, 96 or 192 kHz; by default one that comes
+        with voxpipe.
     format
         Format of the leg.
     record
@@ -303,7 +314,10 @@ def simulate_command(
             await anext(signals)
 
     async def run() -> int:
-        return await simulate(host, port, dialect, scenario, report=terminal.say, until=signalled)
+        try:
+            return await simulate(host, port, dialect, scenario, report=terminal.say, until=signalled)
+        except OSError as error:
+            raise unusable_address("--listen", listen, error) from error
 
     complaints = trio.run(run)
     terminal.say(f"{complaints} complaints about clients")

@@ -57,11 +57,17 @@ async def run_calls(
     unusable WAV, ``OSError`` for a file that cannot be opened or written, ``ValueError`` for arguments that contradict
     each other.
     """
-    if calls < 1 or (calls > 1 and (call_id is not None or speak_mic)):
+    if calls < 1:
+        raise ValueError(f"expected 1 call or more, got {calls}")
+    if seconds is not None and not seconds >= 0:
+        raise ValueError(f"expected seconds of 0 or more, got {seconds:g}")
+    if calls > 1 and (call_id is not None or speak_mic):
         raise ValueError(f"expected one call with a UUID or a microphone of its own, got {calls} calls")
     for digit in digits:
         if digit not in DIGITS:
             raise ValueError(f"expected DTMF digits (0-9 * # A-D), got {digit!r}")
+    if record is not None:  # before the calls, which nobody wants to make again
+        await trio.to_thread.run_sync(_record, record, [_refused_call(CallRefused("not called yet"), format)] * calls)
     speech = b"" if speak_mic else await trio.to_thread.run_sync(load_speech, wav, format)
     timed = [(FIRST_DIGIT_S + index * DIGIT_EVERY_S, digit) for index, digit in enumerate(digits)]
     results: list[CallResult | CallRefused] = [CallRefused("not called yet")] * calls
