@@ -122,6 +122,7 @@ def test_help_explains_every_flag(command: str) -> None:
             "gateway.listen: expected an address of this machine, got 'nosuch.i",
         ),
         (["simulate", "--listen", "nosuch.invalid:1"], "--listen: expected an address of this machine, got 'nosuch.i"),
+        (["call", "127.0.0.1:1", "--record", "none/x.wav"], "none/x.wav: expected a file in a folder that can be writ"),
         (["frobnicate"], "frobnicate"),
         (["serve", "--colour", "red"], "--colour"),
     ],
@@ -374,3 +375,24 @@ def test_a_gateway_outlives_its_terminal(tmp_path: Path, simulator: Background) 
     finally:
         gateway.kill()
     assert "gateway.stopped" in next(tmp_path.glob("gateway-*.jsonl")).read_text()
+
+
+@pytest.mark.sockets
+def test_an_interrupted_call_keeps_what_it_heard(tmp_path: Path) -> None:
+    """SIGINT hangs up: the table and the recording are there, as after any other call."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        background = Background("call", f"127.0.0.1:{mute.getsockname()[1]}", "--record", tmp_path / "heard.wav")
+        background.wait_for("connected")
+        time.sleep(0.3)
+        background.signal(signal.SIGINT)
+        assert background.end() == 0
+    assert soundfile.info(tmp_path / "heard.wav").duration == pytest.approx(0.4, abs=0.3)
+
+
+@pytest.mark.sockets
+def test_a_session_that_was_lost_was_acknowledged_all_the_same(tmp_path: Path) -> None:
+    """The verdict tells the two apart."""
+    done = run("demo", "--out", tmp_path, "--scenario", "vanish")
+    assert done.returncode == 1
+    assert re.search(r"holds +│ session acknowledged", done.stdout)
+    assert re.search(r"FAILS +│ session held to the end", done.stdout)

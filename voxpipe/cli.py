@@ -211,7 +211,8 @@ def call(
 ) -> int:
     """Call an AudioSocket server as Asterisk does, and measure what comes back.
 
-    Without --seconds the caller hangs up once it has spoken and then heard nothing for two seconds. Exit status 1 when
+    Without --seconds the caller hangs up once it has spoken and then heard nothing for two seconds, and at Ctrl-C in
+    any case. Exit status 1 when
     the server did what Asterisk would drop a call for.
 
     Parameters
@@ -245,6 +246,14 @@ def call(
         terminal.tell(event.at_s, "caller", event.name, event.detail)
 
     async def run() -> list[CallResult]:
+        hang_up = trio.Event()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_set_at_sigint, hang_up)
+            results = await hold(hang_up)
+            nursery.cancel_scope.cancel()
+        return results
+
+    async def hold(hang_up: trio.Event) -> list[CallResult]:
         return await run_calls(
             host,
             port,
@@ -256,18 +265,25 @@ def call(
             calls=calls,
             seconds=seconds,
             speak_mic=mic,
+            hang_up=hang_up,
             on_event=tell if calls == 1 else None,
         )
 
     try:
         results = trio.run(run)
-    except ValueError as error:
-        raise ConfigError("", str(error)) from error
+    except* ValueError as errors:
+        raise ConfigError("", str(_leaf(errors))) from errors
     if json:
         sys.stdout.buffer.write(orjson.dumps([r.to_json() for r in results], option=orjson.OPT_INDENT_2) + b"\n")
     else:
         _print_calls(results)
     return FAILED if any(result.faults for result in results) else 0
+
+
+async def _set_at_sigint(hang_up: trio.Event) -> None:
+    with trio.open_signal_receiver(signal.SIGINT) as signals:
+        await anext(signals)
+    hang_up.set()  # a second one interrupts
 
 
 def _print_calls(results: list[CallResult]) -> None:

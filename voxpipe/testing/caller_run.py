@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ import trio
 
 from voxpipe.audio import SLIN8, AudioFormat
 from voxpipe.dsp import Converter
-from voxpipe.errors import VoxpipeError
+from voxpipe.errors import AudioError, VoxpipeError
 from voxpipe.testing.asterisk import DIGITS, OnEvent, Speech, Voice, call, heard_format
 from voxpipe.testing.caller_result import CallResult
 from voxpipe.wav import read_wav, write_wav
@@ -45,6 +46,7 @@ async def run_calls(
     record: Path | None = None,
     speak_mic: bool = False,
     listen_after_s: float = 2.0,
+    hang_up: trio.Event | None = None,
     on_event: OnEvent | None = None,
 ) -> list[CallResult]:
     """Hold ``calls`` calls side by side and return one result each.
@@ -52,6 +54,7 @@ async def run_calls(
     ``wav`` may have any rate of ``AudioFormat``; it is converted to the leg's format. ``digits`` are dialled from one
     second on, three a second. ``call_id`` is for a single call; otherwise each call has a fresh one. ``record`` is the
     WAV file of what was heard, laid on the call's time line; of several calls the files are ``record-1.wav`` and so on.
+    All hang up when ``hang_up`` is set, if they have not before.
 
     ``CallRefused`` when no call was taken; when some were, the others are results with a fault. ``AudioError`` for an
     unusable WAV, ``OSError`` for a file that cannot be opened or written, ``ValueError`` for arguments that contradict
@@ -67,7 +70,7 @@ async def run_calls(
         if digit not in DIGITS:
             raise ValueError(f"expected DTMF digits (0-9 * # A-D), got {digit!r}")
     if record is not None:  # before the calls, which nobody wants to make again
-        await trio.to_thread.run_sync(_record, record, [_refused_call(CallRefused("not called yet"), format)] * calls)
+        _check_folder(record)
     speech = b"" if speak_mic else await trio.to_thread.run_sync(load_speech, wav, format)
     timed = [(FIRST_DIGIT_S + index * DIGIT_EVERY_S, digit) for index, digit in enumerate(digits)]
     results: list[CallResult | CallRefused] = [CallRefused("not called yet")] * calls
@@ -89,6 +92,7 @@ async def run_calls(
                 digits=timed,
                 seconds=seconds,
                 listen_after_s=listen_after_s,
+                hang_up=hang_up,
                 on_event=on_event,
             )
 
@@ -163,6 +167,11 @@ class _G711Voice:
 
     def hear(self, audio: bytes) -> None:
         self._voice.hear(audio)
+
+
+def _check_folder(path: Path) -> None:
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise AudioError(f"{path}: expected a file in a folder that can be written, got none")
 
 
 def _record(path: Path, results: Sequence[CallResult]) -> None:
