@@ -288,16 +288,17 @@ async def _set_at_sigint(hang_up: trio.Event) -> None:
 
 def _print_calls(results: list[CallResult]) -> None:
     console = Console(highlight=False)
-    table = Table("call", "ended by", "sent", "heard", "first answer", "gaps p50 / p99 / max", "faults")
+    table = Table("call", "ended by", "sent", "heard", "first answer", "gaps (ms)", "faults")
+    table.caption = "sent and heard in frames; gaps between frames as p50 / p99 / max"
     for result in results:
         gaps = result.gaps
         table.add_row(
             str(result.call_id)[:8],
             result.ended_by,
-            f"{result.frames_sent} frames",
-            f"{result.frames_heard} frames",
+            str(result.frames_sent),
+            str(result.frames_heard),
             "none" if result.first_answer_s is None else f"{result.first_answer_s:.3f} s",
-            "none" if gaps is None else f"{gaps.p50_ms:.1f} / {gaps.p99_ms:.1f} / {gaps.max_ms:.1f} ms",
+            "none" if gaps is None else f"{gaps.p50_ms:.1f} / {gaps.p99_ms:.1f} / {gaps.max_ms:.1f}",
             escape("; ".join(result.faults) or "none"),
         )
     console.print(table)
