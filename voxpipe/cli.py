@@ -288,8 +288,8 @@ async def _set_at_sigint(hang_up: trio.Event) -> None:
 
 def _print_calls(results: list[CallResult]) -> None:
     console = Console(highlight=False)
-    table = Table("call", "ended by", "sent", "heard", "first answer", "gaps (ms)", "faults")
-    table.caption = "sent and heard in frames; gaps between frames as p50 / p99 / max"
+    table = Table("call", "ended by", "sent", "heard", "answer", "gaps (ms)", "faults")
+    table.caption = "sent and heard in frames; first answer; gaps between frames as p50 / p99 / max"
     for result in results:
         gaps = result.gaps
         table.add_row(

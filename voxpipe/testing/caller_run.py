@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 import trio
 
 from voxpipe.audio import SLIN8, AudioFormat
+from voxpipe.config import format_address
 from voxpipe.dsp import Converter
 from voxpipe.errors import AudioError, VoxpipeError
 from voxpipe.testing.asterisk import DIGITS, OnEvent, Speech, Voice, call, heard_format
@@ -113,9 +114,11 @@ async def _connect(host: str, port: int) -> trio.SocketStream:
         with trio.fail_after(CONNECT_TIMEOUT_S):
             return await trio.open_tcp_stream(host, port)
     except trio.TooSlowError:
-        raise CallRefused(f"no connection to {host}:{port} within {CONNECT_TIMEOUT_S:g} s") from None
+        raise CallRefused(f"no connection to {format_address(host, port)} within {CONNECT_TIMEOUT_S:g} s") from None
     except OSError as error:
-        raise CallRefused(f"no connection to {host}:{port}: is the gateway running? ({error})") from error
+        raise CallRefused(
+            f"no connection to {format_address(host, port)}: is the gateway running? ({error})"
+        ) from error
 
 
 def _refused_call(refused: CallRefused, format: AudioFormat) -> CallResult:
