@@ -14,6 +14,7 @@ import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 import soundfile
@@ -109,8 +110,19 @@ def test_help_explains_every_flag(command: str) -> None:
         (["demo", "--caller", "none.wav"], "none.wav"),
         (["call", "nowhere"], "expected HOST:PORT, got 'nowhere'"),
         (["call", "127.0.0.1:1", "--dtmf", "12X"], "expected DTMF digits (0-9 * # A-D), got 'X'"),
-        (["call", "127.0.0.1:1", "--calls", "0"], "expected one call"),
+        (["call", "127.0.0.1:1", "--calls", "0"], "expected 1 call or more, got 0"),
         (["simulate", "--scenario", "sunshine"], "--scenario: expected one of parrot, "),
+        (["call", "127.0.0.1:1", "--calls", "2", "--uuid", str(UUID(int=7))], "expected one call with a UUID"),
+        (["call", "127.0.0.1:1", "--seconds", "-1"], "expected seconds of 0 or more, got -1"),
+        (["call", "127.0.0.1:1", "--seconds", "nan"], "expected seconds of 0 or more, got nan"),
+        (["init", "--asterik"], "expected a file, - or a known option, got '--asterik'"),
+        (["init", "--config", "c.toml", "new.toml"], "--config: expected it with --asterisk"),
+        (
+            ["serve", "--listen", "nosuch.invalid:1"],
+            "gateway.listen: expected an address of this machine, got 'nosuch.i",
+        ),
+        (["simulate", "--listen", "nosuch.invalid:1"], "--listen: expected an address of this machine, got 'nosuch.i"),
+        (["call", "127.0.0.1:1", "--record", "none/x.wav"], "none/x.wav: expected a file in a folder that can be writ"),
         (["frobnicate"], "frobnicate"),
         (["serve", "--colour", "red"], "--colour"),
     ],
@@ -143,6 +155,13 @@ def test_init_writes_a_file_once(tmp_path: Path) -> None:
     assert again.returncode == 2
     assert "expected no file there, found one" in again.stderr
     assert file.read_text() == "mine = 1\n"
+
+
+def test_init_writes_to_standard_output() -> None:
+    """With a hyphen for a file, as the README has it."""
+    done = run("init", "-")
+    assert done.returncode == 0
+    assert "gateway" in tomllib.loads(done.stdout)
 
 
 def test_init_asterisk_follows_the_configuration(tmp_path: Path) -> None:
@@ -334,3 +353,46 @@ def test_the_recording_is_a_wav_any_player_takes(tmp_path: Path, simulator: Back
     assert info.duration == pytest.approx(1.5, abs=0.2)
     gateway.signal(signal.SIGTERM)
     assert gateway.end() == 0
+
+
+@pytest.mark.sockets
+def test_a_gateway_outlives_its_terminal(tmp_path: Path, simulator: Background) -> None:
+    """With standard error on a full disk, calls are answered, and SIGTERM drains as ever."""
+    url = simulator.wait_for(r"(ws://\S+)")[1]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    with Path("/dev/full").open("wb") as full:
+        command = [*COMMAND, "serve", "--listen", address, "--url", url, "--log-dir", str(tmp_path)]
+        gateway = subprocess.Popen(command, env=ENVIRON, stderr=full)
+    try:
+        deadline_s = time.monotonic() + 20
+        while not list(tmp_path.glob("gateway-*.jsonl")) and time.monotonic() < deadline_s:
+            time.sleep(0.05)
+        (measured,) = json.loads(run("call", address, "--seconds", 1, "--json").stdout)
+        assert measured["ended_by"] == "caller"
+        gateway.send_signal(signal.SIGTERM)
+        gateway.wait(20)
+    finally:
+        gateway.kill()
+    assert "gateway.stopped" in next(tmp_path.glob("gateway-*.jsonl")).read_text()
+
+
+@pytest.mark.sockets
+def test_an_interrupted_call_keeps_what_it_heard(tmp_path: Path) -> None:
+    """SIGINT hangs up: the table and the recording are there, as after any other call."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        background = Background("call", f"127.0.0.1:{mute.getsockname()[1]}", "--record", tmp_path / "heard.wav")
+        background.wait_for("connected")
+        time.sleep(0.3)
+        background.signal(signal.SIGINT)
+        assert background.end() == 0
+    assert soundfile.info(tmp_path / "heard.wav").duration == pytest.approx(0.4, abs=0.3)
+
+
+@pytest.mark.sockets
+def test_a_session_that_was_lost_was_acknowledged_all_the_same(tmp_path: Path) -> None:
+    """The verdict tells the two apart."""
+    done = run("demo", "--out", tmp_path, "--scenario", "vanish")
+    assert done.returncode == 1
+    assert re.search(r"holds +│ session acknowledged", done.stdout)
+    assert re.search(r"FAILS +│ session held to the end", done.stdout)

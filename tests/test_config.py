@@ -15,6 +15,7 @@ from voxpipe.config import (
     Config,
     ProviderConfig,
     SessionConfig,
+    format_address,
     load_config,
     parse_address,
     structure_config,
@@ -309,3 +310,9 @@ def test_the_template_has_every_key_with_its_meaning() -> None:
             assert any(
                 above == f"# {help_}" and line.startswith(f"#{field.name} = ") for above, line in pairwise(lines)
             ), path
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9092", "[::1]:9092", "pbx.example:1"])
+def test_addresses_are_written_as_they_are_read(address: str) -> None:
+    """Also the colons of IPv6 keep their brackets."""
+    assert format_address(*parse_address(address)) == address

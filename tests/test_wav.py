@@ -123,3 +123,17 @@ def test_a_missing_file_is_an_os_error(tmp_path: Path) -> None:
     """A file that is not there is told as such, not as a bad format."""
     with pytest.raises(FileNotFoundError):
         read_wav(tmp_path / "none.wav")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_samples_that_are_no_numbers_are_refused(tmp_path: Path, value: float) -> None:
+    """A float file can hold what is no sound."""
+    soundfile.write(tmp_path / "f.wav", np.array([0.0, value, 0.5]), 8000, subtype="FLOAT")
+    with pytest.raises(AudioError, match="expected numbers for samples, got NaN or infinity"):
+        read_wav(tmp_path / "f.wav")
+
+
+def test_a_full_disk_is_told_with_the_file() -> None:
+    """A program writes many files; the error names the one."""
+    with pytest.raises(OSError, match=r"No space left on device: '/dev/full'"):
+        write_wav("/dev/full", bytes(16_000), SLIN8)

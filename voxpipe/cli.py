@@ -25,7 +25,7 @@ from voxpipe.demo import Demo, DemoPlan, run_demo
 from voxpipe.dialects import DIALECTS, get_dialect
 from voxpipe.dialplan import asterisk_dialplan
 from voxpipe.errors import AudioError, ConfigError, VoxpipeError
-from voxpipe.serve import serve
+from voxpipe.serve import serve, unusable_address
 from voxpipe.terminal import Terminal, summary_table
 from voxpipe.testing.asterisk import CallerEvent
 from voxpipe.testing.caller_result import CallResult
@@ -72,7 +72,8 @@ def demo_command(
     out
         Folder for the log, what the caller said and what the caller heard.
     caller
-        What the caller says: a mono WAV file of any rate; by default one that comes with voxpipe.
+        What the caller says: a mono WAV file of 8, 12, 16, 24, 32, 44.1, 48, 96 or 192 kHz; by default one that comes
+        with voxpipe.
     leg_format
         Format of the leg: 16-bit linear at 8, 16, 24 or 48 kHz.
     """
@@ -158,7 +159,12 @@ def serve_command(
 
 
 @app.command
-def init(file: Path = Path("voxpipe.toml"), *, asterisk: bool = False, config: Path | None = None) -> int:
+def init(
+    file: Annotated[Path, Parameter(allow_leading_hyphen=True)] = Path("voxpipe.toml"),
+    *,
+    asterisk: Annotated[bool, Parameter(negative=())] = False,
+    config: Path | None = None,
+) -> int:
     """Write a configuration file with every key, its meaning and its default.
 
     Parameters
@@ -173,9 +179,13 @@ def init(file: Path = Path("voxpipe.toml"), *, asterisk: bool = False, config: P
     if asterisk:
         sys.stdout.write(asterisk_dialplan(load_config(config)))
         return 0
+    if config is not None:
+        raise ConfigError("--config", "expected it with --asterisk, got it without")
     if str(file) == "-":
         sys.stdout.write(toml_template())
         return 0
+    if str(file).startswith("-"):  # which a lone hyphen has let through
+        raise ConfigError("init", f"expected a file, - or a known option, got {str(file)!r}")
     try:
         with file.open("x", encoding="utf-8") as target:
             target.write(toml_template())
@@ -201,7 +211,8 @@ def call(
 ) -> int:
     """Call an AudioSocket server as Asterisk does, and measure what comes back.
 
-    Without --seconds the caller hangs up once it has spoken and then heard nothing for two seconds. Exit status 1 when
+    Without --seconds the caller hangs up once it has spoken and then heard nothing for two seconds, and at Ctrl-C in
+    any case. Exit status 1 when
     the server did what Asterisk would drop a call for.
 
     Parameters
@@ -209,7 +220,8 @@ def call(
     address
         HOST:PORT of the server.
     wav
-        What the caller says: a mono WAV file of any rate; by default one that comes with voxpipe.
+        What the caller says: a mono WAV file of 8, 12, 16, 24, 32, 44.1, 48, 96 or 192 kHz; by default one that comes
+        with voxpipe.
     format
         Format of the leg.
     record
@@ -234,6 +246,14 @@ def call(
         terminal.tell(event.at_s, "caller", event.name, event.detail)
 
     async def run() -> list[CallResult]:
+        hang_up = trio.Event()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_set_at_sigint, hang_up)
+            results = await hold(hang_up)
+            nursery.cancel_scope.cancel()
+        return results
+
+    async def hold(hang_up: trio.Event) -> list[CallResult]:
         return await run_calls(
             host,
             port,
@@ -245,13 +265,14 @@ def call(
             calls=calls,
             seconds=seconds,
             speak_mic=mic,
+            hang_up=hang_up,
             on_event=tell if calls == 1 else None,
         )
 
     try:
         results = trio.run(run)
-    except ValueError as error:
-        raise ConfigError("", str(error)) from error
+    except* ValueError as errors:
+        raise ConfigError("", str(_leaf(errors))) from errors
     if json:
         sys.stdout.buffer.write(orjson.dumps([r.to_json() for r in results], option=orjson.OPT_INDENT_2) + b"\n")
     else:
@@ -259,18 +280,25 @@ def call(
     return FAILED if any(result.faults for result in results) else 0
 
 
+async def _set_at_sigint(hang_up: trio.Event) -> None:
+    with trio.open_signal_receiver(signal.SIGINT) as signals:
+        await anext(signals)
+    hang_up.set()  # a second one interrupts
+
+
 def _print_calls(results: list[CallResult]) -> None:
     console = Console(highlight=False)
-    table = Table("call", "ended by", "sent", "heard", "first answer", "gaps p50 / p99 / max", "faults")
+    table = Table("call", "ended by", "sent", "heard", "answer", "gaps (ms)", "faults")
+    table.caption = "sent and heard in frames; first answer; gaps between frames as p50 / p99 / max"
     for result in results:
         gaps = result.gaps
         table.add_row(
             str(result.call_id)[:8],
             result.ended_by,
-            f"{result.frames_sent} frames",
-            f"{result.frames_heard} frames",
+            str(result.frames_sent),
+            str(result.frames_heard),
             "none" if result.first_answer_s is None else f"{result.first_answer_s:.3f} s",
-            "none" if gaps is None else f"{gaps.p50_ms:.1f} / {gaps.p99_ms:.1f} / {gaps.max_ms:.1f} ms",
+            "none" if gaps is None else f"{gaps.p50_ms:.1f} / {gaps.p99_ms:.1f} / {gaps.max_ms:.1f}",
             escape("; ".join(result.faults) or "none"),
         )
     console.print(table)
@@ -296,20 +324,20 @@ def simulate_command(
     if scenario not in SCENARIOS:
         raise ConfigError("--scenario", f"expected one of {', '.join(SCENARIOS)}, got {scenario!r}")
     get_dialect(dialect)
-    console = Console(stderr=True, highlight=False, markup=False)
+    terminal = Terminal()
 
     async def signalled() -> None:
         with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             await anext(signals)
 
     async def run() -> int:
-        def report(line: str) -> None:
-            console.print(line, soft_wrap=True)
-
-        return await simulate(host, port, dialect, scenario, report=report, until=signalled)
+        try:
+            return await simulate(host, port, dialect, scenario, report=terminal.say, until=signalled)
+        except OSError as error:
+            raise unusable_address("--listen", listen, error) from error
 
     complaints = trio.run(run)
-    console.print(f"{complaints} complaints about clients")
+    terminal.say(f"{complaints} complaints about clients")
     return FAILED if complaints else 0
 
 

@@ -83,6 +83,11 @@ def parse_address(value: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
+def format_address(host: str, port: int) -> str:
+    """Join what ``parse_address`` has split."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 @attrs.frozen
 class GatewayConfig:
     """What the gateway listens on and how much it takes."""

@@ -133,6 +133,7 @@ def judge(evidence: Evidence, plan: DemoPlan) -> list[Check]:
     """Answer the questions a demo is made for."""
     checks = [
         _acknowledged(evidence),
+        _went_on(evidence),
         _in_order(evidence),
         _provider_heard(evidence),
         _caller_heard(evidence),
@@ -146,10 +147,14 @@ def judge(evidence: Evidence, plan: DemoPlan) -> list[Check]:
 def _acknowledged(evidence: Evidence) -> Check:
     summary = evidence.outcome.summary
     confirmed = summary["formats"]["confirmed"]
-    if confirmed is None or evidence.outcome.error is not None:
+    if confirmed is None:
         return Check("session acknowledged", False, evidence.outcome.reason)
     sides = " and ".join(f"{side} {name}" for side, name in confirmed.items())
     return Check("session acknowledged", True, f"{sides}, after {summary['ack_ms']:g} ms")
+
+
+def _went_on(evidence: Evidence) -> Check:
+    return Check("session held to the end", evidence.outcome.error is None, evidence.outcome.reason)
 
 
 def _in_order(evidence: Evidence) -> Check:

@@ -21,7 +21,7 @@ import trio
 from voxpipe.actors.monotonic import now_ns
 from voxpipe.actors.sink import CallLog, Entry, RecordObserver, write_records
 from voxpipe.audio import FormatPair
-from voxpipe.config import Config, ProviderConfig, parse_address
+from voxpipe.config import Config, ProviderConfig, format_address, parse_address
 from voxpipe.dialects import get_dialect
 from voxpipe.errors import ConfigError, VoxpipeError
 from voxpipe.leg import LegOutcome, Surroundings, find_api_key, known_secrets, run_leg
@@ -105,7 +105,7 @@ class Gateway:
     async def _serve(self, listeners: list[trio.SocketListener], task_status: trio.TaskStatus[GatewayStarted]) -> None:
         address: GatewayStarted = listeners[0].socket.getsockname()[:2]
         try:
-            self._record("gateway.started", {"listen": f"{address[0]}:{address[1]}"})
+            self._record("gateway.started", {"listen": format_address(*address)})
             task_status.started(address)
             await self._accept_until_drained(listeners)
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +28,18 @@ def _audio(data: Data) -> str:
     return f"{data['bytes']} bytes · {data['because']}" if "because" in data else f"{data['bytes']} bytes"
 
 
+def _fault(data: Data) -> str:
+    error = data.get("error")
+    if not isinstance(error, dict):
+        return str(error)
+    return ": ".join(str(error[name]) for name in ("type", "code", "message") if error.get(name))
+
+
+def _unlogged(data: Data) -> str:
+    # A leg with a log of its own has told already; one that never said its UUID, or whose log cannot be written, not.
+    return str(data["because"]) if data["error"] and not data["log"] else ""
+
+
 KEY_EVENTS: dict[str, tuple[str, Callable[[Data], str]]] = {
     "gateway.started": ("green", lambda data: f"listening on {data['listen']}"),
     "gateway.draining": ("yellow", lambda data: f"{data['active']} legs left, at most {data['timeout_s']:g} s"),
@@ -36,6 +49,7 @@ KEY_EVENTS: dict[str, tuple[str, Callable[[Data], str]]] = {
         lambda data: f"{data['legs']} legs, {data['failed']} failed, {data['refused']} refused",
     ),
     "leg.refused": ("red", lambda data: data["because"]),
+    "leg.ended": ("red", _unlogged),
     "leg.started": ("bold", lambda data: f"log {data['log']}"),
     "leg.format": ("", _formats),
     "leg.failed": ("red", lambda data: data["message"]),
@@ -63,41 +77,86 @@ KEY_EVENTS: dict[str, tuple[str, Callable[[Data], str]]] = {
     "uplink.overrun": ("yellow", lambda data: f"{data['total_frames']} frames of the caller dropped"),
     "records.lost": ("red", lambda data: f"{data['records']} records"),
     "error.parsing": ("red", lambda data: data["message"]),
-    "error": ("yellow", lambda data: str(data.get("error"))),
+    "error": ("yellow", _fault),
     "input_audio_buffer.speech_started": ("blue", lambda data: "caller speaks"),
     "input_audio_buffer.speech_stopped": ("blue", lambda data: "caller has spoken"),
     "conversation.item.input_audio_transcription.completed": ("blue", lambda data: f"caller: {data.get('transcript')}"),
     "response.output_audio_transcript.done": ("cyan", lambda data: f"agent: {data.get('transcript')}"),
     "response.audio_transcript.done": ("cyan", lambda data: f"agent: {data.get('transcript')}"),
 }
-"""The records worth a line, each with its style and its words."""
+"""The records worth a line, each with its style and its words; no line where there are no words."""
+STORMY = frozenset({"uplink.overrun", "playout.overrun", "playout.underrun", "playout.slip", "audio.refused"})
+"""What may come fifty times a second while something is wrong: a line a second of each will do."""
+STORM_INTERVAL_NS = 1_000_000_000
+CONTROLS = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0)) if chr(code) not in "\t\n\r"}
+"""What a peer says must not steer the terminal."""
+
+
+class Outlet(Console):
+    """A console that does not end the process when nobody reads it any more."""
+
+    def on_broken_pipe(self) -> None:
+        """Go on: rich would exit, and take every call with it."""
 
 
 class Terminal:
     """Prints the key records as they come. Text goes to standard error, so that standard output stays for results."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(stderr=True, highlight=False)
+        self.console = console or Outlet(stderr=True, highlight=False)
+        self._told_ns: dict[tuple[str | None, str], int] = {}
 
     def show(self, record: Record) -> None:
         """Print a line for a key record; the others are in the log."""
+        if record.event_type == "leg.summary":
+            self._forget(record.leg)
         known = KEY_EVENTS.get(record.event_type)
-        if known is None or record.direction == "sent":
+        if known is None or record.direction == "sent" or self._is_storm(record):
             return
         style, words = known
-        leg = record.leg[:8] if record.leg else "gateway"
-        self.tell(record.t_ns / 1e9, leg, record.event_type, words(record.event_data), style)
+        text = words(record.event_data)
+        if text:
+            leg = record.leg[:8] if record.leg else "gateway"
+            self.tell(record.t_ns / 1e9, leg, record.event_type, text, style)
 
     def tell(self, at_s: float, who: str, name: str, words: str, style: str = "") -> None:
         """Print one line: seconds since its beginning, who it is about, what happened."""
         shown = name.removeprefix("input_audio_buffer.").removeprefix("conversation.item.").removeprefix("response.")
-        self.console.print(
-            Text.assemble((f"{at_s:9.3f}  {who:8}  ", "dim"), (f"{shown:24} ", style), words), soft_wrap=True
+        line = " ".join(words.split())
+        self._print(
+            Text.assemble((f"{at_s:9.3f}  {who:8}  ", "dim"), (f"{shown:24} ", style), line.translate(CONTROLS))
         )
+
+    def say(self, text: str) -> None:
+        """Print a line as it is."""
+        self._print(Text(text.translate(CONTROLS)))
 
     def warn(self, text: str) -> None:
         """Print what an operator should know."""
-        self.console.print(Text(text, style="bold red"), soft_wrap=True)
+        self._print(Text(text.translate(CONTROLS), style="bold red"))
+
+    def _print(self, text: Text) -> None:
+        # Whoever looked may be gone (``| head``), or the disk behind it full: no reason to end anybody's call. Captured
+        # first, since a console keeps what it could not write, and tries it all again the next time.
+        with contextlib.suppress(OSError):
+            with self.console.capture() as captured:
+                self.console.print(text, soft_wrap=True)
+            self.console.file.write(captured.get())
+            self.console.file.flush()
+
+    def _is_storm(self, record: Record) -> bool:
+        if record.event_type not in STORMY:
+            return False
+        key = (record.leg, record.event_type)
+        told_ns = self._told_ns.get(key)
+        if told_ns is not None and record.t_ns - told_ns < STORM_INTERVAL_NS:
+            return True
+        self._told_ns[key] = record.t_ns
+        return False
+
+    def _forget(self, leg: str | None) -> None:
+        for event_type in STORMY:
+            self._told_ns.pop((leg, event_type), None)
 
 
 def summary_table(summary: Data, title: str = "Summary of the call") -> Table:

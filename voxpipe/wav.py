@@ -43,7 +43,11 @@ class WavWriter:
         # As private as the log: it is what people said.
         self._file = os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640), "wb", buffering=0)
         self._start_bytes = len(_header(format, 0))
-        self._write_at(0, _header(format, 0))
+        try:
+            self._write_at(0, _header(format, 0))
+        except OSError:
+            self._file.close()
+            raise
 
     @property
     def samples(self) -> int:
@@ -90,6 +94,8 @@ class WavWriter:
         try:
             while rest:
                 rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self.path)) from error
         finally:
             rest.release()  # a bytearray cannot be cleared while it is looked at
 
@@ -117,8 +123,8 @@ def read_wav(path: str | os.PathLike[str]) -> tuple[bytes, AudioFormat]:
     """Read a mono sound file of any container and width.
 
     Returns int16 little-endian samples and their linear format. Widths other than 16 bits are rounded, floating point
-    is clipped at full scale. ``AudioError`` when it is no sound file, has more than one channel, or has a rate that no
-    ``AudioFormat`` has; ``OSError`` when it cannot be opened.
+    is clipped at full scale. ``AudioError`` when it is no sound file, has more than one channel, samples that are no
+    numbers, or a rate that no ``AudioFormat`` has; ``OSError`` when it cannot be opened.
     """
     with Path(path).open("rb") as file:  # so that a missing file is an OSError which says so
         try:
@@ -128,6 +134,8 @@ def read_wav(path: str | os.PathLike[str]) -> tuple[bytes, AudioFormat]:
                 f"{path}: expected a sound file (WAV, FLAC, Ogg, ...), got one that libsndfile cannot read: "
                 f"{error.error_string}"
             ) from error
+    if not np.isfinite(samples).all():
+        raise AudioError(f"{path}: expected numbers for samples, got NaN or infinity")
     channels = samples.shape[1]
     if channels != 1:
         raise AudioError(f"{path}: expected 1 channel, got {channels}")

@@ -135,6 +135,8 @@ def test_every_audio_kind_is_learnt_from_its_first_frame(kind: int) -> None:
 
 FAULTS: list[tuple[str, AudioFormat | None, bytes, str]] = [
     ("no UUID first", None, SLIN8_FRAME, "expected the UUID (kind 0x01) first, got kind 0x10"),
+    ("another protocol", None, b"GET", "expected the UUID (kind 0x01) first, got kind 0x47"),
+    ("a length that lies", None, b"\x01\xff\xff", "expected a UUID of 16 bytes, got 65535"),
     ("short UUID", None, message(0x01, b"abc"), "expected a UUID of 16 bytes, got 3"),
     ("two UUIDs", None, HELLO + HELLO, "expected one UUID (kind 0x01) at the start of the leg, got a second one"),
     (

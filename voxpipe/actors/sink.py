@@ -117,7 +117,8 @@ class CallLog:
                 self._count(entry)
         except trio.BrokenResourceError:  # the writer has given up
             self.statistics.lost += 1
-        self._send.close()
+        finally:
+            self._send.close()  # also when the observer fails: the writer waits for this end
 
     def _put(
         self,

@@ -124,6 +124,8 @@ class Decoder:
             kind = self._buffer[offset]
             length = self._buffer[offset + 1] << 8 | self._buffer[offset + 2]
             end = offset + HEADER_BYTES + length
+            if not self._identified:
+                self._check_identification(kind, length)  # junk has no honest length to wait for
             if available < end:
                 break
             self._message(kind, bytes(self._buffer[offset + HEADER_BYTES : end]), events)
@@ -153,7 +155,7 @@ class Decoder:
     def _message(self, kind: int, payload: bytes, events: list[LegEvent]) -> None:
         self._messages += 1
         if not self._identified:
-            self._identify(kind, payload, events)
+            self._identify(payload, events)
         elif kind in AUDIO_KINDS:
             self._audio(kind, payload, events)
         elif kind == KIND_HANGUP:
@@ -175,11 +177,13 @@ class Decoder:
                 self._unknown_kinds.add(kind)
                 events.append(UnknownKindReceived(kind, len(payload)))
 
-    def _identify(self, kind: int, payload: bytes, events: list[LegEvent]) -> None:
+    def _check_identification(self, kind: int, length: int) -> None:
         if kind != KIND_UUID:
             raise RemoteProtocolError(f"expected the UUID (kind 0x01) first, got kind 0x{kind:02x}")
-        if len(payload) != 16:
-            raise RemoteProtocolError(f"expected a UUID of 16 bytes, got {len(payload)}")
+        if length != 16:
+            raise RemoteProtocolError(f"expected a UUID of 16 bytes, got {length}")
+
+    def _identify(self, payload: bytes, events: list[LegEvent]) -> None:
         self._identified = True
         events.append(LegIdentified(UUID(bytes=payload)))
 

@@ -48,6 +48,8 @@ IDLE_TIMEOUT_S = 2.0
 PAYLOAD_TIMEOUT_S = 0.005
 """How long Asterisk waits inside a payload (seen with 22.10: a pause of 5 ms passes, 6 ms drops the call). So a
 message must leave the gateway in one write."""
+LISTEN_AFTER_S = 2.0
+"""Without a plan of its own the caller hangs up after so much silence."""
 VERDICT_TIMEOUT_S = 1.0
 """After a send has failed: how long the reader may take to find out why."""
 PAUSE_S = 0.2
@@ -106,7 +108,7 @@ async def call(
     call_id: UUID,
     digits: Sequence[tuple[float, str]] = (),
     seconds: float | None = None,
-    listen_after_s: float = 2.0,
+    listen_after_s: float | None = None,
     sends_silence: bool = True,
     hang_up: trio.Event | None = None,
     on_event: OnEvent | None = None,
@@ -114,9 +116,9 @@ async def call(
     """Hold one call on a connected stream, and close the stream.
 
     ``voice`` is what speaks, or whole samples of ``format``. ``digits`` are ``(seconds after the UUID, digit)``. The
-    caller hangs up after ``seconds``, or when ``hang_up`` is set; with neither, once it has spoken and then heard no
-    speech for ``listen_after_s``. With ``sends_silence=False`` it sends nothing after its speech, as a channel that
-    waits does.
+    caller hangs up after ``seconds``, or when ``hang_up`` is set; with neither, or with ``listen_after_s`` and no
+    ``seconds``, once it has spoken and then heard no speech for so long (2 s). With ``sends_silence=False`` it sends
+    nothing after its speech, as a channel that waits does.
 
     Only bad arguments raise (``AudioError``, ``ValueError``); what the peer does wrong is in the result's ``faults``.
     """
@@ -126,6 +128,8 @@ async def call(
     if isinstance(voice, bytes):
         voice = Speech(voice, format)
     line = _Line(stream, voice, format, call_id, sorted(digits), on_event or (lambda event: None))
+    if listen_after_s is None:
+        listen_after_s = LISTEN_AFTER_S if hang_up is None else math.inf
     line.seconds, line.listen_after_s, line.sends_silence, line.hang_up = (
         seconds,
         listen_after_s,
@@ -255,7 +259,7 @@ class _Line:
             self.end("caller")
         elif now_s - self.active_s >= IDLE_TIMEOUT_S:
             self.end("error", f"expected activity on either side, got none for {IDLE_TIMEOUT_S:g} s")
-        elif self.seconds is None and self.hang_up is None and self.spoken_s is not None and not self.digits:
+        elif self.seconds is None and self.spoken_s is not None and not self.digits:
             quiet_since_s = max(self.spoken_s, self.voiced_s[-1] if self.voiced_s else 0.0)
             if now_s - quiet_since_s >= self.listen_after_s:
                 self.end("caller")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,8 +13,9 @@ from uuid import UUID, uuid4
 import trio
 
 from voxpipe.audio import SLIN8, AudioFormat
+from voxpipe.config import format_address
 from voxpipe.dsp import Converter
-from voxpipe.errors import VoxpipeError
+from voxpipe.errors import AudioError, VoxpipeError
 from voxpipe.testing.asterisk import DIGITS, OnEvent, Speech, Voice, call, heard_format
 from voxpipe.testing.caller_result import CallResult
 from voxpipe.wav import read_wav, write_wav
@@ -45,6 +47,7 @@ async def run_calls(
     record: Path | None = None,
     speak_mic: bool = False,
     listen_after_s: float = 2.0,
+    hang_up: trio.Event | None = None,
     on_event: OnEvent | None = None,
 ) -> list[CallResult]:
     """Hold ``calls`` calls side by side and return one result each.
@@ -52,16 +55,23 @@ async def run_calls(
     ``wav`` may have any rate of ``AudioFormat``; it is converted to the leg's format. ``digits`` are dialled from one
     second on, three a second. ``call_id`` is for a single call; otherwise each call has a fresh one. ``record`` is the
     WAV file of what was heard, laid on the call's time line; of several calls the files are ``record-1.wav`` and so on.
+    All hang up when ``hang_up`` is set, if they have not before.
 
     ``CallRefused`` when no call was taken; when some were, the others are results with a fault. ``AudioError`` for an
     unusable WAV, ``OSError`` for a file that cannot be opened or written, ``ValueError`` for arguments that contradict
     each other.
     """
-    if calls < 1 or (calls > 1 and (call_id is not None or speak_mic)):
+    if calls < 1:
+        raise ValueError(f"expected 1 call or more, got {calls}")
+    if seconds is not None and not seconds >= 0:
+        raise ValueError(f"expected seconds of 0 or more, got {seconds:g}")
+    if calls > 1 and (call_id is not None or speak_mic):
         raise ValueError(f"expected one call with a UUID or a microphone of its own, got {calls} calls")
     for digit in digits:
         if digit not in DIGITS:
             raise ValueError(f"expected DTMF digits (0-9 * # A-D), got {digit!r}")
+    if record is not None:  # before the calls, which nobody wants to make again
+        _check_folder(record)
     speech = b"" if speak_mic else await trio.to_thread.run_sync(load_speech, wav, format)
     timed = [(FIRST_DIGIT_S + index * DIGIT_EVERY_S, digit) for index, digit in enumerate(digits)]
     results: list[CallResult | CallRefused] = [CallRefused("not called yet")] * calls
@@ -83,6 +93,7 @@ async def run_calls(
                 digits=timed,
                 seconds=seconds,
                 listen_after_s=listen_after_s,
+                hang_up=hang_up,
                 on_event=on_event,
             )
 
@@ -103,9 +114,11 @@ async def _connect(host: str, port: int) -> trio.SocketStream:
         with trio.fail_after(CONNECT_TIMEOUT_S):
             return await trio.open_tcp_stream(host, port)
     except trio.TooSlowError:
-        raise CallRefused(f"no connection to {host}:{port} within {CONNECT_TIMEOUT_S:g} s") from None
+        raise CallRefused(f"no connection to {format_address(host, port)} within {CONNECT_TIMEOUT_S:g} s") from None
     except OSError as error:
-        raise CallRefused(f"no connection to {host}:{port}: is the gateway running? ({error})") from error
+        raise CallRefused(
+            f"no connection to {format_address(host, port)}: is the gateway running? ({error})"
+        ) from error
 
 
 def _refused_call(refused: CallRefused, format: AudioFormat) -> CallResult:
@@ -157,6 +170,11 @@ class _G711Voice:
 
     def hear(self, audio: bytes) -> None:
         self._voice.hear(audio)
+
+
+def _check_folder(path: Path) -> None:
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise AudioError(f"{path}: expected a file in a folder that can be written, got none")
 
 
 def _record(path: Path, results: Sequence[CallResult]) -> None:

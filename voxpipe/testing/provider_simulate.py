@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
+from voxpipe.config import format_address
 from voxpipe.testing.provider import Provider
 from voxpipe.testing.provider_evidence import ProviderNote
 from voxpipe.testing.scenario import SCENARIOS
@@ -46,7 +47,7 @@ async def simulate(
         serve = functools.partial(provider.listen_on, listeners, ssl_context=ssl_context)
         address: tuple[str, int] = await nursery.start(serve)
         scheme = "ws" if ssl_context is None else "wss"
-        report(f"{dialect} provider, scenario {scenario}, on {scheme}://{address[0]}:{address[1]}/v1/realtime")
+        report(f"{dialect} provider, scenario {scenario}, on {scheme}://{format_address(*address[:2])}/v1/realtime")
         task_status.started(address)
         await until()
         nursery.cancel_scope.cancel()
