@@ -5,7 +5,7 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.math cimport M_PI, sin, sqrt
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uintptr_t
 from libc.string cimport memmove, memset
 
 cimport cython
@@ -19,7 +19,6 @@ cdef extern from "taps.h" nogil:
         int source_hz, target_hz
         int phases, step
         int half
-        double cutoff_hz
     double TAPS_BETA
     taps_design *TAPS_DESIGNS
     int TAPS_DESIGN_COUNT
@@ -28,29 +27,48 @@ cdef extern from "taps.h" nogil:
 cdef extern from "fir.h" nogil:
     int FIR_LANES
     int FIR_PARTS
-    void fir_lanes(const float *taps, const int32_t *offsets, int length, const float *input, int64_t count,
+    int FIR_PATH_COUNT
+    ctypedef struct fir_path:
+        const char *name
+        void lanes(const float *taps, const int32_t *offsets, int length, const float *input, int64_t count,
                    unsigned char *out, int64_t stride)
-    float fir_dot(const float *taps, const float *input, int length)
-    void fir_deal(float *rows, int64_t row, int streams, int64_t at, const unsigned char *source, int64_t count)
-
-
-cdef extern from "pcm.h" nogil:
-    short pcm_round(float value)
-    void pcm_store(unsigned char *at, short sample)
+        void dots(const float *taps, int length, const float *input, int phases, int step, int phase, int64_t count,
+                  unsigned char *out)
+        void deal(float *rows, int64_t row, int streams, int64_t at, const unsigned char *source, int64_t count)
+    const fir_path *FIR_PATHS
+    bint fir_available(int path)
 
 
 # A frame of 20 ms fills the lanes only if the ratio's terms are small; 44.1 kHz has terms of up to 640.
 cdef int LARGEST_LANE_TERM = 24
 # Input is worked through in pieces of a frame or more, so that the buffers have a fixed size.
 cdef int SMALLEST_PIECE = 1024
+cdef enum:
+    CACHE_LINE = 64
 
+cdef const fir_path *path = &FIR_PATHS[0]
 _plans = {}
 
 
+def paths():
+    """Return the names of the instruction sets this build has loops for and this machine can run, slowest first."""
+    return tuple(FIR_PATHS[i].name.decode() for i in range(FIR_PATH_COUNT) if fir_available(i))
+
+
+def use_path(str name):
+    """Run the loops of one instruction set from now on, in every resampler."""
+    global path
+    for i in range(FIR_PATH_COUNT):
+        if FIR_PATHS[i].name.decode() == name and fir_available(i):
+            path = &FIR_PATHS[i]
+            return
+    raise ValueError(f"expected {' or '.join(paths())}, got {name!r}")
+
+
 def design(int source_hz, int target_hz):
-    """Return (phases, step, half, cutoff_hz, beta) of the filter of a pair of rates."""
+    """Return (phases, step, half, beta) of the filter of a pair of rates."""
     cdef const taps_design *found = find_design(source_hz, target_hz)
-    return found.phases, found.step, found.half, found.cutoff_hz, TAPS_BETA
+    return found.phases, found.step, found.half, TAPS_BETA
 
 
 cdef const taps_design *find_design(int source_hz, int target_hz) except NULL:
@@ -85,13 +103,19 @@ cdef double bessel_i0(double x) noexcept nogil:
 
 @cython.final
 cdef class _Plan:
-    """The taps of one pair, sorted by phase; built once, then read only, and shared by all its resamplers."""
+    """The taps of one pair, sorted by place; built once, then read only, and shared by all its resamplers.
+
+    The outputs of one place in a block of `phases` have the same taps. Where lanes are used, taps that are 0 are left
+    out, so each place has a count of its own.
+    """
 
     cdef int phases, step, half, length, streams
     cdef Py_ssize_t row
     cdef int piece
+    cdef void *memory
     cdef float *taps
     cdef int32_t *offsets
+    cdef int *lengths
 
     def __cinit__(self, int source_hz, int target_hz):
         cdef const taps_design *chosen = find_design(source_hz, target_hz)
@@ -103,53 +127,56 @@ cdef class _Plan:
             self.length = (self.length + FIR_PARTS - 1) // FIR_PARTS * FIR_PARTS
         self.piece = max(SMALLEST_PIECE, source_hz // 50)
         # A row holds the past a sum reaches back to, a piece, one incomplete round of dealing at each end, and
-        # what fir_lanes may read too far.
+        # what the lanes may read too far.
         self.row = (self.length + self.piece) // self.streams + 3 + FIR_LANES
-        self.taps = <float *>PyMem_Calloc(self.phases * self.length, sizeof(float))
+        self.memory = PyMem_Calloc(self.phases * self.length * sizeof(float) + CACHE_LINE, 1)
         self.offsets = <int32_t *>PyMem_Calloc(self.phases * self.length, sizeof(int32_t))
-        if self.taps == NULL or self.offsets == NULL:
+        self.lengths = <int *>PyMem_Calloc(self.phases, sizeof(int))
+        if self.memory == NULL or self.offsets == NULL or self.lengths == NULL:
             raise MemoryError
-        self.fill_taps(chosen.cutoff_hz / (<double>self.phases * source_hz))
-        if self.streams == self.step:
-            self.fill_offsets()
+        # A register of taps that lies across two lines takes twice as long to load.
+        self.taps = <float *>((<uintptr_t>self.memory + CACHE_LINE - 1) & ~<uintptr_t>(CACHE_LINE - 1))
+        self.fill()
 
     def __dealloc__(self):
-        PyMem_Free(self.taps)
+        PyMem_Free(self.memory)
         PyMem_Free(self.offsets)
+        PyMem_Free(self.lengths)
 
-    cdef double prototype(self, int tap, double cutoff):
-        """One tap of the windowed sinc, from 0 to 2 * half; cutoff in cycles a tap."""
-        cdef double time = tap - self.half
-        cdef double angle = 2 * M_PI * cutoff * time
-        cdef double place = time / (self.half + 1)
-        cdef double window = bessel_i0(TAPS_BETA * sqrt(1 - place * place))
-        return window if time == 0 else window * sin(angle) / angle
+    cdef double prototype(self, int tap):
+        """One tap of the windowed sinc, from 0 to 2 * half; its zeros are exact."""
+        cdef int time = tap - self.half
+        cdef int period = max(self.phases, self.step)
+        if time == 0:
+            return 1
+        if time % period == 0:
+            return 0
+        cdef double place = <double>time / (self.half + 1)
+        cdef double angle = M_PI * time / period
+        return bessel_i0(TAPS_BETA * sqrt(1 - place * place)) / bessel_i0(TAPS_BETA) * sin(angle) / angle
 
-    cdef int fill_taps(self, double cutoff) except -1:
-        """Oldest sample first; each phase adds up to 1. Padding multiplies the oldest samples by 0."""
-        cdef int phase, k
+    cdef int fill(self) except -1:
+        """The taps of each place, oldest sample first; each place adds up to 1."""
+        cdef int place, first, back, k, count
         cdef double total
-        for phase in range(self.phases):
-            total = 0
-            for k in range(phase, 2 * self.half + 1, self.phases):
-                total += self.prototype(k, cutoff)
-            for k in range(phase, 2 * self.half + 1, self.phases):
-                self.taps[phase * self.length + self.length - 1 - (k - phase) // self.phases] = <float>(
-                    self.prototype(k, cutoff) / total
-                )
-        return 0
-
-    cdef int fill_offsets(self) except -1:
-        """Where fir_lanes finds the sample of each tap, for the outputs of one place in a block of `phases`."""
-        cdef int place, phase, back, k
-        cdef list taps = [self.taps[k] for k in range(self.phases * self.length)]
+        cdef list taps
         for place in range(self.phases):
-            phase = (place * self.step + self.half) % self.phases
-            for k in range(self.length):
+            first = (place * self.step + self.half) % self.phases
+            taps = [self.prototype(k) for k in range(first, 2 * self.half + 1, self.phases)]
+            total = sum(taps)
+            count = 0
+            for k in range(len(taps) - 1, -1, -1):
                 # Python's division: the oldest samples of the first outputs have negative numbers.
-                back = (place * self.step + self.half) // self.phases - (self.length - 1 - k)
-                self.offsets[place * self.length + k] = (back % self.step) * self.row + back // self.step
-                self.taps[place * self.length + k] = taps[phase * self.length + k]
+                back = (place * self.step + self.half) // self.phases - k
+                if self.streams == self.step:
+                    if taps[k] != 0:
+                        self.taps[place * self.length + count] = <float>(taps[k] / total)
+                        self.offsets[place * self.length + count] = (back % self.step) * self.row + back // self.step
+                        count += 1
+                else:
+                    # By phase, with zeros before the oldest sample.
+                    self.taps[first * self.length + self.length - 1 - k] = <float>(taps[k] / total)
+            self.lengths[place] = count
         return 0
 
 
@@ -264,7 +291,7 @@ cdef class Resampler:
         cdef int64_t piece, until
         while count > 0:
             piece = min(count, plan.piece)
-            fir_deal(self.rows, plan.row, plan.streams, self.taken - self.origin, samples, piece)
+            path.deal(self.rows, plan.row, plan.streams, self.taken - self.origin, samples, piece)
             self.taken += piece
             until = min(self.ready(self.taken), last)
             if until > self.given:
@@ -289,10 +316,10 @@ cdef class Resampler:
         for first in range(self.given, min(until, self.given + plan.phases)):
             place = first % plan.phases
             block = first / plan.phases - self.origin / plan.step
-            fir_lanes(
+            path.lanes(
                 plan.taps + place * plan.length,
                 plan.offsets + place * plan.length,
-                plan.length,
+                plan.lengths[place],
                 self.rows + block,
                 ceil_div(until - first, plan.phases),
                 out + 2 * (first - self.given),
@@ -302,21 +329,19 @@ cdef class Resampler:
     # As above.
     @cython.cdivision(True)
     cdef void run_dots(self, unsigned char *out, int64_t until) noexcept:
-        """One output after the other."""
+        """One output after the other, each of the next phase."""
         cdef _Plan plan = self.plan
-        cdef int64_t output, at
-        for output in range(self.given, until):
-            at = output * plan.step + plan.half
-            pcm_store(
-                out + 2 * (output - self.given),
-                pcm_round(
-                    fir_dot(
-                        plan.taps + (at % plan.phases) * plan.length,
-                        self.rows + (at / plan.phases - (plan.length - 1) - self.origin),
-                        plan.length,
-                    )
-                ),
-            )
+        cdef int64_t at = self.given * plan.step + plan.half
+        path.dots(
+            plan.taps,
+            plan.length,
+            self.rows + (at / plan.phases - (plan.length - 1) - self.origin),
+            plan.phases,
+            plan.step,
+            at % plan.phases,
+            until - self.given,
+            out,
+        )
 
     # Division as in C: both dividends are multiples of `streams` or not negative.
     @cython.cdivision(True)
@@ -334,3 +359,6 @@ cdef class Resampler:
                 self.rows + stream * plan.row, self.rows + stream * plan.row + gone, max(kept, 0) * sizeof(float)
             )
         self.origin = origin
+
+
+use_path(paths()[-1])

@@ -78,10 +78,12 @@ def alaw_decode(data: Buffer) -> bytes:
 @functools.lru_cache(maxsize=8)
 def prototype(source_hz: int, target_hz: int) -> tuple[int, int, int, Floats]:
     """Return ``(phases, step, half, taps)``: the windowed sinc, each phase of it scaled to a sum of 1."""
-    phases, step, half, cutoff_hz, beta = design(source_hz, target_hz)
+    phases, step, half, beta = design(source_hz, target_hz)
     time = np.arange(-half, half + 1)
-    window = np.i0(beta * np.sqrt(1 - (time / (half + 1)) ** 2))
-    taps = np.asarray(np.sinc(2 * cutoff_hz / (phases * source_hz) * time) * window, dtype=np.float64)
+    window = np.i0(beta * np.sqrt(1 - (time / (half + 1)) ** 2)) / np.i0(beta)
+    period = max(phases, step)
+    taps = np.asarray(np.sinc(time / period) * window, dtype=np.float64)
+    taps[(time % period == 0) & (time != 0)] = 0
     for phase in range(phases):
         taps[phase::phases] /= taps[phase::phases].sum()
     return phases, step, half, taps
