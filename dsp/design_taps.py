@@ -29,8 +29,7 @@ PASS_HZ = {
 """The edge of the passband by the lower rate of a pair; the stopband begins at that rate less this edge."""
 
 STOP_DB = 96.5
-"""Attenuation the window is chosen for: images and aliases then lie below the rounding to 16 bits (-98 dB). The ripple of
-the passband is as small."""
+"""Attenuation the window is chosen for: about what 16 bits can tell. The ripple of the passband is as small."""
 MEASURED_STOP_DB = 93.0
 """What every finished filter must reach, after each phase was scaled to a gain of 1 and rounded to float32."""
 MEASURED_RIPPLE_DB = 0.001
@@ -144,8 +143,8 @@ def verify() -> list[str]:
         ripple_db, stop_db = measure(each)
         if ripple_db > MEASURED_RIPPLE_DB or stop_db > -MEASURED_STOP_DB:
             misses.append(
-                f"{each.source_hz} to {each.target_hz} Hz: expected a ripple of at most {MEASURED_RIPPLE_DB} dB and a stopband "
-                f"below -{MEASURED_STOP_DB} dB, got {ripple_db:.4f} dB and {stop_db:.1f} dB"
+                f"{each.source_hz} to {each.target_hz} Hz: expected a ripple of at most {MEASURED_RIPPLE_DB} dB and a "
+                f"stopband below -{MEASURED_STOP_DB} dB, got {ripple_db:.4f} dB and {stop_db:.1f} dB"
             )
     return misses
 

@@ -22,7 +22,7 @@ def fastest() -> Iterator[None]:
     _resample.use_path(_resample.paths()[-1])
 
 
-@pytest.mark.parametrize("pair", itertools.permutations(LINEAR_RATES_HZ, 2))
+@pytest.mark.parametrize("pair", list(itertools.permutations(LINEAR_RATES_HZ, 2)))
 def test_every_path_of_this_machine_gives_the_same_bytes(pair: tuple[int, int]) -> None:
     """Loud noise, in chunks of odd lengths, through every path: not a sample differs."""
     outputs = {}
