@@ -1,5 +1,6 @@
 """Fixtures for all tests."""
 
 from virtual_call import make_call
+from virtual_gateway import run_gateway
 
-__all__ = ["make_call"]
+__all__ = ["make_call", "run_gateway"]

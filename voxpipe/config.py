@@ -11,16 +11,15 @@ import os
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, TypeVar, cast
+from typing import Any, Literal, TypeAlias, cast
 
 import attrs
 import cattrs
-from cattrs.gen import make_dict_structure_fn
 
 from voxpipe.audio import AudioFormat, FormatPair
 from voxpipe.errors import AudioError, ConfigError
+from voxpipe.structuring import first_fault, make_converter
 
-T = TypeVar("T")
 ENV_PREFIX = "VOXPIPE_"
 
 
@@ -40,7 +39,7 @@ def key(default: Any, help_: str, *, check: Check | None = None, secret: bool = 
 
     metadata = {"help": help_}
     if isinstance(default, type):
-        return attrs.field(factory=default, metadata=metadata)
+        return attrs.field(factory=default, metadata=metadata, repr=not secret)
     return attrs.field(default=default, metadata=metadata, validator=validate, repr=not secret)
 
 
@@ -50,6 +49,16 @@ def between(low: float, high: float) -> Check:
     def check(value: float) -> None:
         if not low <= value <= high:
             raise ValueError(f"expected {low:g} to {high:g}, got {value:g}")
+
+    return check
+
+
+def zero_or(low: float, high: float) -> Check:
+    """Check a number's range where 0 stands for "not set"."""
+
+    def check(value: float) -> None:
+        if value != 0 and not low <= value <= high:
+            raise ValueError(f"expected 0, or {low:g} to {high:g}, got {value:g}")
 
     return check
 
@@ -69,7 +78,7 @@ def _is_format_list(value: Sequence[str]) -> None:
 def parse_address(value: str) -> tuple[str, int]:
     """Split ``HOST:PORT`` or ``[IPV6]:PORT``; ``ValueError`` otherwise."""
     host, colon, port = value.rpartition(":")
-    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+    if not colon or not host.strip("[]") or not port.isascii() or not port.isdigit() or int(port) > 65535:
         raise ValueError(f"expected HOST:PORT, got {value!r}")
     return host.strip("[]"), int(port)
 
@@ -117,8 +126,8 @@ class ProviderConfig:
         '"alaw8", or "UPLINK/DOWNLINK"',
         check=_is_format_list,
     )
-    headers: dict[str, str] = key(dict, "further HTTP headers; {api_key} and {model} are filled in")
-    query: dict[str, str] = key(dict, "further URL query parameters; {api_key} and {model} are filled in")
+    headers: dict[str, str] = key(dict, "further HTTP headers; {api_key} and {model} are filled in", secret=True)
+    query: dict[str, str] = key(dict, "further URL query parameters; {api_key} and {model} are filled in", secret=True)
     ca_file: str = key("", "PEM file of the authorities to trust instead of the system's")
     connect_timeout_s: float = key(10.0, "TCP, TLS and WebSocket handshakes together", check=between(0.1, 600))
     ack_timeout_s: float = key(2.0, "how long the provider may take to acknowledge a command", check=between(0.05, 600))
@@ -142,7 +151,9 @@ class TurnDetectionConfig:
     prefix_padding_ms: int = key(300, "server_vad: audio kept from before the speech", check=between(0, 10_000))
     silence_duration_ms: int = key(500, "server_vad: silence that ends the turn", check=between(0, 60_000))
     idle_timeout_ms: int = key(
-        0, "server_vad: the agent speaks up after so much silence (5000 to 30000; 0: never)", check=between(0, 30_000)
+        0,
+        "server_vad: the agent speaks up after so much silence (5000 to 30000; 0: never)",
+        check=zero_or(5000, 30_000),
     )
     eagerness: Literal["auto", "low", "medium", "high"] = key("auto", "semantic_vad: auto, low, medium or high")
     create_response: bool = key(True, "the provider answers by itself when the turn ends")
@@ -165,12 +176,14 @@ class SessionConfig:
     instructions: str = key("You are a friendly assistant on the telephone. Be brief.", "the agent's instructions")
     greeting: str = key("", "instructions for a first answer before the caller speaks; empty: the caller begins")
     voice: str = key("", "voice; empty: the provider's default")
-    speed: float = key(0.0, "rate of speech, 0.25 to 1.5; 0: the provider's default", check=between(0, 1.5))
+    speed: float = key(0.0, "rate of speech, 0.25 to 1.5; 0: the provider's default", check=zero_or(0.25, 1.5))
     max_output_tokens: int = key(0, "limit of an answer in tokens; 0: none", check=between(0, 4096))
     noise_reduction: Literal["none", "near_field", "far_field"] = key("none", "none, near_field or far_field")
     turn_detection: TurnDetectionConfig = key(TurnDetectionConfig, "turn detection")
     transcription: TranscriptionConfig = key(TranscriptionConfig, "transcription of the caller")
-    extra: dict[str, Any] = key(dict, "further keys of the provider's session object, passed through as they are")
+    extra: dict[str, Any] = key(
+        dict, "further keys of the provider's session object, laid over ours, tables over tables"
+    )
 
 
 @attrs.frozen
@@ -214,6 +227,7 @@ class Config:
     limits: LimitsConfig = key(LimitsConfig, "The bounds of the queues.")
 
 
+_CONVERTER = make_converter()
 TABLES = (GatewayConfig, LegConfig, ProviderConfig, SessionConfig, LogConfig, LimitsConfig)
 for _model in (TurnDetectionConfig, TranscriptionConfig, *TABLES, Config):
     attrs.resolve_types(_model)
@@ -246,7 +260,7 @@ def structure_config(tree: Mapping[str, Any]) -> Config:
     try:
         return _CONVERTER.structure(tree, Config)
     except cattrs.BaseValidationError as group:
-        path, reason = _first_fault(group, "")
+        path, reason = first_fault(group, "")
         raise ConfigError(path, reason) from None
 
 
@@ -306,7 +320,9 @@ def _put(tree: dict[str, Any], path: str, value: Any) -> None:
 
 def _from_text(path: str, text: str) -> Any:
     """Read a value as TOML would, where the key is not text: ``3``, ``true``, ``["a"]``."""
-    if _type_at(path) is str or Literal in (getattr(_type_at(path), "__origin__", None),):
+    if any("\ud800" <= letter <= "\udfff" for letter in text):  # how Python stands in for bytes that are none
+        raise ConfigError(path, f"expected UTF-8, got {text!r}")
+    if _type_at(path) is str or getattr(_type_at(path), "__origin__", None) is Literal:
         return text
     try:
         return tomllib.loads(f"value = {text}")["value"]
@@ -317,82 +333,10 @@ def _from_text(path: str, text: str) -> Any:
 def _type_at(path: str) -> Any:
     model: Any = Config
     for name in path.split("."):
-        if not attrs.has(model):
+        if getattr(model, "__origin__", None) is dict:
+            model = model.__args__[1]
+        elif attrs.has(model):
+            model = next((field.type for field in attrs.fields(model) if field.name == name), None)
+        else:
             return None
-        model = next((field.type for field in attrs.fields(model) if field.name == name), None)
     return model
-
-
-def _structure_exact(expected: type, words: str) -> Callable[[Any, Any], Any]:
-    def structure(value: Any, _type: Any) -> Any:
-        if expected is float and isinstance(value, int) and not isinstance(value, bool):
-            return float(value)
-        if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
-            raise TypeError(f"expected {words}, got {value!r}")
-        return value
-
-    return structure
-
-
-def _structure_table(model: type[T], converter: cattrs.Converter) -> Callable[[Any, Any], T]:
-    structure = make_dict_structure_fn(model, converter, _cattrs_forbid_extra_keys=True)
-
-    def check(value: Any, type_: Any) -> T:
-        if not isinstance(value, Mapping):
-            raise TypeError(f"expected a table, got {value!r}")
-        return structure(value, type_)
-
-    return check
-
-
-def _structure_texts(value: Any, _type: Any) -> tuple[str, ...]:
-    if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(item, str) for item in value):
-        raise TypeError(f"expected a list of strings, got {value!r}")
-    return tuple(value)
-
-
-def _structure_choice(value: Any, type_: Any) -> Any:
-    if value not in type_.__args__:
-        raise ValueError(f"expected {' or '.join(type_.__args__)}, got {value!r}")
-    return value
-
-
-def _structure_mapping(value: Any, type_: Any) -> Any:
-    if not isinstance(value, dict):
-        raise TypeError(f"expected a table, got {value!r}")
-    if type_.__args__[1] is str and not all(isinstance(item, str) for item in value.values()):
-        raise TypeError(f"expected a table of strings, got {value!r}")
-    return value
-
-
-def _make_converter() -> cattrs.Converter:
-    converter = cattrs.Converter(forbid_extra_keys=True)
-    for expected, words in ((bool, "true or false"), (int, "a whole number"), (float, "a number"), (str, "a string")):
-        converter.register_structure_hook(expected, _structure_exact(expected, words))
-    converter.register_structure_hook_func(lambda type_: type_ == tuple[str, ...], _structure_texts)
-    converter.register_structure_hook_func(
-        lambda type_: getattr(type_, "__origin__", None) is Literal, _structure_choice
-    )
-    converter.register_structure_hook_func(lambda type_: getattr(type_, "__origin__", None) is dict, _structure_mapping)
-    converter.register_structure_hook_factory(attrs.has, lambda type_: _structure_table(type_, converter))
-    return converter
-
-
-_CONVERTER = _make_converter()
-
-
-def _first_fault(error: BaseException, path: str) -> tuple[str, str]:
-    for note in getattr(error, "__notes__", ()):
-        if isinstance(note, cattrs.AttributeValidationNote):
-            path = f"{path}.{note.name}".lstrip(".")
-    if isinstance(error, cattrs.ForbiddenExtraKeysError):
-        name = sorted(error.extra_fields)[0]
-        known = ", ".join(field.name for field in attrs.fields(error.cl))
-        return f"{path}.{name}".lstrip("."), f"expected one of {known}, got an unknown key"
-    if isinstance(error, BaseExceptionGroup):
-        return _first_fault(error.exceptions[0], path)
-    if isinstance(error, ConfigError):
-        return f"{path}.{error.path}".lstrip("."), error.reason
-    if isinstance(error, ValueError | TypeError):
-        return path, str(error)
-    raise error

@@ -19,9 +19,22 @@ Each message gives expected and actual. Normal ends (a hang-up, a close after a 
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class VoxpipeError(Exception):
     """The root of the tree: catch this to catch all that is not a bug of the caller's own."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By default an exception is rebuilt from its text alone, which most of ours cannot be.
+        return _restore, (type(self), self.args, vars(self))
+
+
+def _restore(kind: type[VoxpipeError], args: tuple[Any, ...], attributes: dict[str, Any]) -> VoxpipeError:
+    error = kind.__new__(kind)
+    error.args = args
+    vars(error).update(attributes)
+    return error
 
 
 class ConfigError(VoxpipeError):

@@ -12,6 +12,7 @@ import ssl
 import time
 import traceback
 from collections.abc import Callable
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import trio
 from voxpipe.actors.monotonic import now_ns
 from voxpipe.actors.sink import CallLog, Entry, RecordObserver, write_records
 from voxpipe.audio import FormatPair
-from voxpipe.config import Config, parse_address
+from voxpipe.config import Config, ProviderConfig, parse_address
 from voxpipe.dialects import get_dialect
 from voxpipe.errors import ConfigError, VoxpipeError
 from voxpipe.leg import LegOutcome, Surroundings, run_leg
@@ -87,21 +88,31 @@ class Gateway:
     async def serve(self, task_status: trio.TaskStatus[GatewayStarted] = trio.TASK_STATUS_IGNORED) -> None:
         """Listen as configured until drained; ``task_status`` gives the host and port, once legs can come.
 
-        Raises ``OSError`` when the address cannot be listened on.
+        Raises ``OSError`` when the address cannot be listened on, ``ConfigError`` when the log cannot be written.
         """
         host, port = parse_address(self._config.gateway.listen)
         listeners = await trio.open_tcp_listeners(port, host=host)
+        try:
+            async with trio.open_nursery() as sink:
+                refusal = await self._open_log(sink)
+                if refusal is None:
+                    await self._serve(listeners, task_status)
+        finally:
+            for listener in listeners:
+                await listener.aclose()
+        if refusal is not None:
+            raise refusal  # outside of the nursery, which would wrap it
+
+    async def _serve(self, listeners: list[trio.SocketListener], task_status: trio.TaskStatus[GatewayStarted]) -> None:
         address: GatewayStarted = listeners[0].socket.getsockname()[:2]
-        async with trio.open_nursery() as sink:
-            await self._open_log(sink)
-            try:
-                self._record("gateway.started", {"listen": f"{address[0]}:{address[1]}"})
-                task_status.started(address)
-                await self._accept_until_drained(listeners)
-            finally:
-                with trio.CancelScope(shield=True):
-                    assert self._log is not None
-                    await self._log.finish("gateway.stopped", attrs.asdict(self.statistics))
+        try:
+            self._record("gateway.started", {"listen": f"{address[0]}:{address[1]}"})
+            task_status.started(address)
+            await self._accept_until_drained(listeners)
+        finally:
+            with trio.CancelScope(shield=True):
+                assert self._log is not None
+                await self._log.finish("gateway.stopped", attrs.asdict(self.statistics))
 
     async def serve_stream(self, stream: trio.abc.Stream) -> None:
         """Run one leg on a stream, or refuse it; a fault of the leg stays here."""
@@ -113,12 +124,13 @@ class Gateway:
         self.statistics.peak_active = max(self.statistics.peak_active, self.statistics.active)
         try:
             outcome = await run_leg(stream, self._config, self._given)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - the only one
             # A bug of ours ends this leg only. What it was is told, with where.
             self.statistics.failed += 1
             where = "".join(traceback.format_exception(error))
-            self._record("leg.crashed", {"error": type(error).__name__, "message": str(error), "traceback": where})
-            self._given.on_warning(f"a leg crashed: {error!r}\n{where}")
+            bug = _innermost(error)
+            self._record("leg.crashed", {"error": type(bug).__name__, "message": str(bug), "traceback": where})
+            self._given.on_warning(f"a leg crashed: {bug!r}\n{where}")
         else:
             self._note_outcome(outcome)
         finally:
@@ -168,7 +180,7 @@ class Gateway:
         self._record("leg.ended", {"uuid": uuid, "because": outcome.reason, "error": error, "log": log})
         self._on_outcome(outcome)
 
-    async def _open_log(self, nursery: trio.Nursery) -> None:
+    async def _open_log(self, nursery: trio.Nursery) -> ConfigError | None:
         send, receive = trio.open_memory_channel[Entry](self._config.limits.records)
         start_unix_ns = self._unix_ns()
         stamp = format_timestamp(start_unix_ns).translate({ord(c): None for c in "-:"}).partition("+")[0]
@@ -181,11 +193,23 @@ class Gateway:
             now_ns=now_ns,
             observer=self._given.on_record,
         )
-        await nursery.start(write_records, receive, path, self._log, self._given.on_warning)
+        try:
+            await nursery.start(write_records, receive, path, self._log, self._given.on_warning)
+        except OSError as error:
+            folder = self._config.log.dir
+            return ConfigError("log.dir", f"expected a folder that can be written, got {folder!r}: {error}")
+        return None
 
     def _record(self, event_type: str, data: dict[str, Any]) -> None:
         if self._log is not None:
             self._log.record(event_type, data)
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """Unwrap what nurseries have wrapped: the first error of a group is the one to search for."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def check_config(config: Config) -> None:
@@ -197,9 +221,13 @@ def check_config(config: Config) -> None:
             if side not in dialect.formats:
                 known = ", ".join(map(str, dialect.formats))
                 raise ConfigError("provider.formats", f"expected formats of {dialect.name} ({known}), got {name!r}")
-    key = config.provider.api_key or os.environ.get(dialect.api_key_env, "")
-    if not config.provider.url and not key:
-        raise ConfigError("provider.api_key", f"expected a key in {dialect.api_key_env} for {dialect.url}, got none")
+    for path in sorted(dialect.unknown_keys):
+        value, default = (attrgetter(path)(given) for given in (config, Config()))
+        if value != default:
+            raise ConfigError(
+                path, f"expected {default!r}, since {dialect.name} has no word for the key, got {value!r}"
+            )
+    _check_templates(config.provider)
     try:
         parse_url(config.provider.url or dialect.url)
     except ValueError as error:
@@ -209,6 +237,27 @@ def check_config(config: Config) -> None:
             read_wav(Path(config.leg.failure_wav))
         except (OSError, VoxpipeError) as error:
             raise ConfigError("leg.failure_wav", str(error)) from error
+    key = config.provider.api_key or os.environ.get(dialect.api_key_env, "")
+    if not config.provider.url and not key:
+        raise ConfigError("provider.api_key", f"expected a key in {dialect.api_key_env} for {dialect.url}, got none")
+
+
+def _check_templates(provider: ProviderConfig) -> None:
+    expected = "expected {api_key} and {model} at most in braces"
+    if not _is_template(provider.url):
+        raise ConfigError("provider.url", f"{expected}, got {provider.url!r}")
+    for table, templates in (("headers", provider.headers), ("query", provider.query)):
+        for name, template in templates.items():
+            if not _is_template(template):
+                raise ConfigError(f"provider.{table}", f"{expected} in {name}")
+
+
+def _is_template(text: str) -> bool:
+    try:
+        text.format_map({"api_key": "", "model": ""})
+    except (LookupError, ValueError, AttributeError):
+        return False
+    return True
 
 
 def _trust(ca_file: str) -> ssl.SSLContext | None:

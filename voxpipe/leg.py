@@ -42,6 +42,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus
 from uuid import UUID
 
 import attrs
@@ -55,7 +56,7 @@ from voxpipe.actors.playout import Playout
 from voxpipe.actors.session import Conversation, build_access, describe_error
 from voxpipe.actors.sink import CallLog, Entry, RecordObserver, write_records
 from voxpipe.actors.transcode import transcode_downlink, transcode_uplink
-from voxpipe.audio import PTIME_MS, AudioFormat, FormatPair
+from voxpipe.audio import PTIME_MS, SLIN8, AudioFormat, FormatPair
 from voxpipe.config import Config
 from voxpipe.dialects import get_dialect
 from voxpipe.dsp import Converter
@@ -71,6 +72,8 @@ from voxpipe.summary import summarise
 from voxpipe.wav import read_wav
 from voxpipe.websocket import Dial, dial_tcp
 
+KEEP_UP_INTERVAL_S = 1.0
+"""Half of the two seconds without activity after which Asterisk drops a call (app_audiosocket.c)."""
 FAILURE_PART = Part("voxpipe", "failure", 0)
 """The account of the WAV that is played when a session fails."""
 
@@ -118,7 +121,8 @@ async def run_leg(stream: trio.abc.Stream, config: Config, surroundings: Surroun
         path = _log_path(config, uuid, start_unix_ns)
         send, receive = trio.open_memory_channel[Entry](config.limits.records)
         dialect = get_dialect(config.provider.dialect)
-        api_key = config.provider.api_key or os.environ.get(dialect.api_key_env, "")
+        # A key from a file has a line break at its end, which no header may have.
+        api_key = (config.provider.api_key or os.environ.get(dialect.api_key_env, "")).strip()
         log = CallLog(
             send,
             leg=str(uuid),
@@ -126,7 +130,7 @@ async def run_leg(stream: trio.abc.Stream, config: Config, surroundings: Surroun
             start_unix_ns=start_unix_ns,
             now_ns=now_ns,
             audio=config.log.audio,
-            secrets=frozenset({api_key} - {""}),
+            secrets=frozenset({api_key, quote_plus(api_key)} - {""}),  # also as it stands in a URL
             observer=given.on_record,
         )
         call = Call(leg, configured, config, log, given, dialect, api_key)
@@ -241,14 +245,24 @@ class Call:
             pass
 
     async def _play(self) -> None:
-        format_ = (await self.leg_formats.get()).downlink
-        limit_samples = self.config.limits.ledger_s * format_.rate_hz
-        playout = Playout(Ledger(format_, limit_samples=limit_samples), Clock(now_ns()), format_, self.log)
-        self.playout.set(playout)
         try:
+            format_ = await self._keep_up()
+            limit_samples = self.config.limits.ledger_s * format_.rate_hz
+            playout = Playout(Ledger(format_, limit_samples=limit_samples), Clock(now_ns()), format_, self.log)
+            self.playout.set(playout)
             await playout.play(self.leg)
         except ProtocolError as error:
             self._fail(error)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass  # The reader sees the same end, and it is the reader that ends the leg.
+
+    async def _keep_up(self) -> AudioFormat:
+        """Wait for the leg's format. Meanwhile silence in slin8, which Asterisk takes on every leg, keeps the call."""
+        while True:
+            with trio.move_on_after(KEEP_UP_INTERVAL_S):
+                return (await self.leg_formats.get()).downlink
+            await self.leg.write_frame(SLIN8, SLIN8.silence)
+            self.log.record("playout.silence", {"frames": 1})
 
     async def _learn_format(self) -> None:
         timeout_s = self.config.leg.uuid_timeout_s

@@ -16,8 +16,10 @@ from typing import TypeAlias, cast
 from urllib.parse import urlsplit
 
 import attrs
+import h11
 import trio
 import trio_websocket
+import wsproto.utilities
 
 from voxpipe.errors import VoxpipeError
 
@@ -121,12 +123,22 @@ class Upgrade:
 
 def parse_url(url: str) -> Endpoint:
     """Split a ``ws://`` or ``wss://`` URL; ``ValueError`` says what is wrong with it."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("ws", "wss") or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise ValueError(f"expected a URL such as wss://host/path, got {url!r}: {error}") from None
+    if "@" in parts.netloc:  # there may be a password in it
+        raise ValueError("expected a URL such as wss://host/path, got one with a user's name: use provider.headers")
+    if parts.scheme not in ("ws", "wss") or not host or port == 0 or not _is_visible_ascii(url):
         raise ValueError(f"expected a URL such as wss://host/path, got {url!r}")
     tls = parts.scheme == "wss"
     resource = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Endpoint(parts.hostname, parts.port or (443 if tls else 80), resource, tls)
+    return Endpoint(host, port or (443 if tls else 80), resource, tls)
+
+
+def _is_visible_ascii(text: str) -> bool:
+    return all("!" <= letter <= "~" for letter in text)
 
 
 async def dial_tcp(host: str, port: int) -> trio.abc.Stream:
@@ -145,13 +157,18 @@ async def connect_websocket(
     """Connect; the reader runs in ``nursery``. Every failure is a ``WebSocketRefused``; put your own timeout around."""
     endpoint = parse_url(url)
     where = f"{endpoint.host}:{endpoint.port}"
+    for name, value in headers:
+        if any((letter < " " and letter != "\t") or letter == "\x7f" for letter in value):
+            raise WebSocketRefused(f"expected a header of one line, got a control character in the value of {name}")
     try:
         stream: trio.abc.Stream = await dial(endpoint.host, endpoint.port)
     except OSError as error:
         raise WebSocketRefused(f"no connection to {where}: {error}") from error
     if endpoint.tls:
         stream = await _wrap_tls(stream, endpoint.host, where, ssl_context or ssl.create_default_context())
-    host_header = endpoint.host if endpoint.port in (80, 443) else where
+    host_header = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
+    if endpoint.port not in (80, 443):
+        host_header += f":{endpoint.port}"
     extra = [(name.encode(), value.encode()) for name, value in headers]
     try:
         return cast(WebSocket, await nursery.start(_run_client, stream, host_header, endpoint.resource, extra))
@@ -164,6 +181,9 @@ async def connect_websocket(
         ) from rejected
     except* _EndedDuringHandshake as group:
         raise WebSocketRefused(f"{where} closed the connection during the WebSocket handshake") from _first(group)
+    except* (h11.ProtocolError, wsproto.utilities.ProtocolError) as group:
+        # trio-websocket would answer what is no handshake, and a client cannot: its reader ends with the attempt.
+        raise WebSocketRefused(f"{where} answered with something else than a WebSocket handshake") from _first(group)
 
 
 async def _wrap_tls(stream: trio.abc.Stream, host: str, where: str, context: ssl.SSLContext) -> trio.abc.Stream:
@@ -254,7 +274,7 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 def _closed(closed: trio_websocket.ConnectionClosed) -> WebSocketClosed:
-    if closed.reason is None:
+    if closed.reason is None or closed.reason.code == 1006:  # the code that no peer may send
         return WebSocketClosed(1006, "connection lost")
     return WebSocketClosed(closed.reason.code, closed.reason.reason or "")
 

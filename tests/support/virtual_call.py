@@ -44,6 +44,8 @@ class Phone:
     """What the caller's side saw: frames with the time of their arrival, and how the leg ended."""
 
     frames: list[tuple[float, bytes]] = attrs.field(factory=list)
+    kinds: set[int] = attrs.field(factory=set)
+    """The kinds the frames came under."""
     hung_up: bool = False
     closed: bool = False
     rest: bytes = b""
@@ -76,6 +78,7 @@ class Phone:
             if kind == 0:
                 self.hung_up = True
             else:
+                self.kinds.add(kind)
                 self.frames.append((time_s, self.rest[3:end]))
             self.rest = self.rest[end:]
 
@@ -114,6 +117,7 @@ class Script:
     """Raw messages to send at a time, DTMF and the like."""
     stays: bool = False
     speaks_after_s: float = 0.0
+    uuid: UUID = CALL
 
 
 CallMaker = Callable[..., Awaitable[VirtualCall]]
@@ -188,7 +192,7 @@ async def speak(line: trio.abc.SendStream, script: Script) -> None:
     kind = KINDS[script.format.rate_hz]
     extra = sorted(script.extra)
     try:
-        await line.send_all(b"\x01\x00\x10" + CALL.bytes)
+        await line.send_all(b"\x01\x00\x10" + script.uuid.bytes)
         await trio.sleep(script.speaks_after_s)
         position = 0
         while script.stays or position < len(script.audio):

@@ -255,8 +255,9 @@ class Conversation:
         self._feed(event)
 
     def _log_audio(self, wire: Wire, event: AudioReceived) -> None:
-        # Before the acknowledgement nobody knows what these bytes are.
-        confirmed = self._formats.downlink if self._machine.accepts_downlink else None
+        # Before the acknowledgement nobody knows what these bytes are, and half a sample is no format's.
+        whole = len(event.audio) % self._formats.downlink.sample_bytes == 0
+        confirmed = self._formats.downlink if self._machine.accepts_downlink and whole else None
         key = self._dialect.audio_keys[wire["type"]]
         self._log.record_audio(wire["type"], wire, "received", event.audio, confirmed, key=key, side="downlink")
 

@@ -106,15 +106,16 @@ class CallLog:
     async def finish(self, event_type: str, data: dict[str, Any]) -> None:
         """Write the last record, waiting for room, and close the log."""
         self.closing.set()
-        with suppress(trio.BrokenResourceError):
-            if self._untold:
-                untold, self._untold = self._untold, 0
-                await self._send.send(Entry(self._make("records.lost", {"records": untold}, "local")))
-            entry = Entry(self._make(event_type, redact(data, self._secrets), "local"))
-            await self._send.send(entry)
-            self.statistics.records += 1
-            if self._observer is not None:
-                self._observer(entry.record)
+        last = [(event_type, redact(data, self._secrets))]
+        if self._untold:
+            last.insert(0, ("records.lost", {"records": self._untold}))
+        try:
+            for name, content in last:
+                entry = Entry(self._make(name, content, "local"))
+                await self._send.send(entry)
+                self._count(entry)
+        except trio.BrokenResourceError:  # the writer has given up
+            self.statistics.lost += 1
         self._send.close()
 
     def _put(
@@ -135,10 +136,13 @@ class CallLog:
         except trio.WouldBlock:
             self._count_lost()
             return False
+        self._count(entry)
+        return True
+
+    def _count(self, entry: Entry) -> None:
         self.statistics.records += 1
         if self._observer is not None:
             self._observer(entry.record)
-        return True
 
     def _make(self, event_type: str, data: dict[str, Any], direction: Direction) -> Record:
         t_ns = self._now_ns() - self._start_ns
@@ -153,11 +157,13 @@ class CallLog:
         self._untold += 1
 
     def _tell_lost(self) -> bool:
+        entry = Entry(self._make("records.lost", {"records": self._untold}, "local"))
         try:
-            self._send.send_nowait(Entry(self._make("records.lost", {"records": self._untold}, "local")))
+            self._send.send_nowait(entry)
         except trio.WouldBlock:
             return False
         self._untold = 0
+        self._count(entry)
         return True
 
 
@@ -170,8 +176,9 @@ async def write_records(
 ) -> None:
     """Write records to ``path``, and the audio of a sidecar log beside it.
 
-    Owns the receiving end. Ends when every sender is closed and all is written, or cannot be after ``FINAL_TRIES``.
-    Never waits on the live call. ``on_error`` is told once when writing fails, and once when it works again.
+    Owns the receiving end. Ends when every sender is closed and all is written, or when the log is to be finished and
+    writing has failed ``FINAL_TRIES`` times since. Never waits on the live call. ``on_error`` is told once when writing
+    fails, and once when it works again.
     """
     # Opening fails loudly, before the call: a gateway that cannot keep evidence must say so.
     files = await trio.to_thread.run_sync(LegFiles, path)
@@ -190,10 +197,11 @@ async def write_records(
                 if not failing:
                     on_error(f"cannot write {path}: {error}; records wait in memory")
                 failing = True
-                tries = tries + 1 if _ended(receive) else 0
+                tries = tries + 1 if log.closing.is_set() else 0
                 if tries >= FINAL_TRIES:
-                    on_error(f"gave up on {path}: {files.unwritten_records} records are lost")
-                    log.statistics.lost += files.unwritten_records
+                    lost = files.unwritten_records + receive.statistics().current_buffer_used
+                    on_error(f"gave up on {path}: {lost} records are lost")
+                    log.statistics.lost += lost
                     break
                 await trio.sleep(FLUSH_INTERVAL_S)
             else:
@@ -218,10 +226,6 @@ async def _gather(receive: trio.MemoryReceiveChannel[Entry], files: LegFiles, cl
         return True
     except trio.EndOfChannel:
         return False
-
-
-def _ended(receive: trio.MemoryReceiveChannel[Entry]) -> bool:
-    return receive.statistics().open_send_channels == 0
 
 
 class LegFiles:
@@ -256,7 +260,8 @@ class LegFiles:
         """Close all files."""
         os.close(self._fd)
         for writer in self._sides.values():
-            writer.close()
+            with suppress(OSError):  # told already, by the write that failed
+                writer.close()
 
     def _write_audio(self) -> None:
         for side, (format_, audio) in self._audio.items():

@@ -11,7 +11,18 @@ from typing import Any
 
 from voxpipe.audio import ALAW8, PCM24, ULAW8, AudioFormat
 from voxpipe.config import SessionConfig, TurnDetectionConfig
-from voxpipe.sansio.dialect import Dialect, EventSpelling, Key, Wire, base64_bytes
+from voxpipe.sansio.dialect import (
+    Dialect,
+    EventSpelling,
+    Key,
+    Wire,
+    as_number,
+    base64_bytes,
+    optional_number,
+    optional_text,
+    overlay,
+    text,
+)
 from voxpipe.sansio.realtime import (
     AudioCleared,
     AudioCommitted,
@@ -112,7 +123,7 @@ def _session_update(command: ConfigureSession) -> Wire:
         "audio": {"input": uplink, "output": {key: value for key, value in downlink.items() if value}},
         "max_output_tokens": max_tokens(session),
     }
-    return {"type": "session.update", "session": wire | dict(session.extra)}
+    return {"type": "session.update", "session": overlay(wire, session.extra)}
 
 
 def response_create(command: CreateResponse) -> Wire:
@@ -122,16 +133,16 @@ def response_create(command: CreateResponse) -> Wire:
     return {"type": "response.create", "response": {"instructions": command.instructions}}
 
 
-ITEM_ID = {"item_id": Key("item.id", default=None)}
+ITEM_ID = {"item_id": optional_text("item.id")}
 CONTENT = {
-    "response_id": Key("response_id"),
-    "item_id": Key("item_id"),
-    "content_index": Key("content_index", int, default=0),
+    "response_id": text("response_id"),
+    "item_id": text("item_id"),
+    "content_index": Key("content_index", as_number, default=0),
 }
-TRANSCRIPT = {"response_id": Key("response_id", default=None), "item_id": Key("item_id", default=None)}
+TRANSCRIPT = {"response_id": optional_text("response_id"), "item_id": optional_text("item_id")}
 
 EVENTS: dict[str, EventSpelling] = {
-    "session.created": EventSpelling(SessionCreated, {"session_id": Key("session.id", default=None)}),
+    "session.created": EventSpelling(SessionCreated, {"session_id": optional_text("session.id")}),
     "session.updated": EventSpelling(
         SessionUpdated,
         {
@@ -144,59 +155,57 @@ EVENTS: dict[str, EventSpelling] = {
         {
             "code": Key("error.code", str, default="no code"),
             "message": Key("error.message", str, default=""),
-            "param": Key("error.param", default=None),
-            "command_id": Key("error.event_id", default=None),
+            "param": Key("error.param", str, default=None),
+            "command_id": Key("error.event_id", str, default=None),
         },
     ),
     "input_audio_buffer.speech_started": EventSpelling(
         SpeechStarted,
-        {"item_id": Key("item_id", default=None), "audio_start_ms": Key("audio_start_ms", default=None)},
+        {"item_id": optional_text("item_id"), "audio_start_ms": optional_number("audio_start_ms")},
     ),
     "input_audio_buffer.speech_stopped": EventSpelling(
         SpeechStopped,
-        {"item_id": Key("item_id", default=None), "audio_end_ms": Key("audio_end_ms", default=None)},
+        {"item_id": optional_text("item_id"), "audio_end_ms": optional_number("audio_end_ms")},
     ),
-    "input_audio_buffer.committed": EventSpelling(AudioCommitted, {"item_id": Key("item_id", default=None)}),
+    "input_audio_buffer.committed": EventSpelling(AudioCommitted, {"item_id": optional_text("item_id")}),
     "input_audio_buffer.cleared": EventSpelling(AudioCleared),
     "conversation.item.added": EventSpelling(ItemAdded, ITEM_ID),
     "conversation.item.created": EventSpelling(ItemAdded, ITEM_ID),
     "conversation.item.done": EventSpelling(ItemDone, ITEM_ID),
     "conversation.item.truncated": EventSpelling(
-        ItemTruncated, {"item_id": Key("item_id", default=None), "audio_end_ms": Key("audio_end_ms", default=None)}
+        ItemTruncated, {"item_id": optional_text("item_id"), "audio_end_ms": optional_number("audio_end_ms")}
     ),
-    "conversation.item.deleted": EventSpelling(ItemDeleted, {"item_id": Key("item_id", default=None)}),
+    "conversation.item.deleted": EventSpelling(ItemDeleted, {"item_id": optional_text("item_id")}),
     "conversation.item.input_audio_transcription.completed": EventSpelling(
         TranscriptionCompleted,
-        {"item_id": Key("item_id", default=None), "transcript": Key("transcript", default=None)},
+        {"item_id": optional_text("item_id"), "transcript": optional_text("transcript")},
     ),
     "conversation.item.input_audio_transcription.failed": EventSpelling(
         TranscriptionFailed,
-        {"item_id": Key("item_id", default=None), "message": Key("error.message", default=None)},
+        {"item_id": optional_text("item_id"), "message": optional_text("error.message")},
     ),
-    "response.created": EventSpelling(ResponseCreated, {"response_id": Key("response.id")}),
+    "response.created": EventSpelling(ResponseCreated, {"response_id": text("response.id")}),
     "response.done": EventSpelling(
         ResponseDone,
         {
-            "response_id": Key("response.id"),
-            "status": Key("response.status", default=None),
-            "reason": Key("response.status_details.reason", default=None),
+            "response_id": text("response.id"),
+            "status": optional_text("response.status"),
+            "reason": optional_text("response.status_details.reason"),
         },
     ),
     "response.output_item.added": EventSpelling(
         OutputItemAdded,
         {
-            "response_id": Key("response_id"),
-            "item_id": Key("item.id"),
-            "item_type": Key("item.type", default=None),
+            "response_id": text("response_id"),
+            "item_id": text("item.id"),
+            "item_type": optional_text("item.type"),
         },
     ),
     "response.output_audio.delta": EventSpelling(AudioReceived, {**CONTENT, "audio": Key("delta", base64_bytes)}),
     "response.output_audio.done": EventSpelling(AudioCompleted, CONTENT),
-    "response.output_audio_transcript.delta": EventSpelling(
-        TranscriptReceived, {**TRANSCRIPT, "delta": Key("delta", str)}
-    ),
+    "response.output_audio_transcript.delta": EventSpelling(TranscriptReceived, {**TRANSCRIPT, "delta": text("delta")}),
     "response.output_audio_transcript.done": EventSpelling(
-        TranscriptCompleted, {**TRANSCRIPT, "transcript": Key("transcript", default=None)}
+        TranscriptCompleted, {**TRANSCRIPT, "transcript": optional_text("transcript")}
     ),
 }
 

@@ -18,7 +18,7 @@ from voxpipe.dialects.openai import (
     transcription,
     turn_detection,
 )
-from voxpipe.sansio.dialect import EventSpelling, Key, Wire
+from voxpipe.sansio.dialect import EventSpelling, Key, Wire, overlay
 from voxpipe.sansio.realtime import ConfigureSession, SessionUpdated
 
 FORMATS: dict[AudioFormat, str] = {PCM24: "pcm16", ULAW8: "g711_ulaw", ALAW8: "g711_alaw"}
@@ -50,10 +50,8 @@ def _session_update(command: ConfigureSession) -> Wire:
         "max_response_output_tokens": max_tokens(session),
     }
     optional = {"voice": session.voice, "speed": session.speed}
-    return {
-        "type": "session.update",
-        "session": wire | {key: value for key, value in optional.items() if value} | dict(session.extra),
-    }
+    wire |= {key: value for key, value in optional.items() if value}
+    return {"type": "session.update", "session": overlay(wire, session.extra)}
 
 
 OPENAI_BETA = attrs.evolve(
@@ -73,4 +71,5 @@ OPENAI_BETA = attrs.evolve(
     },
     commands={**COMMANDS, ConfigureSession: _session_update},
     audio_keys={"input_audio_buffer.append": "audio", "response.audio.delta": "delta"},
+    unknown_keys=frozenset({"session.turn_detection.idle_timeout_ms"}),
 )

@@ -61,12 +61,41 @@ class Key:
             raise RemoteProtocolError(f"{self.path} in {message.get('type')!r}: {error}") from error
 
 
+def text(path: str) -> Key:
+    """Text that must be there: an id without which the event says nothing."""
+    return Key(path, as_text)
+
+
+def optional_text(path: str) -> Key:
+    """Text, or ``None`` where there is none."""
+    return Key(path, as_text, default=None)
+
+
+def optional_number(path: str) -> Key:
+    """A number, or ``None`` where there is none."""
+    return Key(path, as_number, default=None)
+
+
 @attrs.frozen
 class EventSpelling:
     """The class of an event, and where its fields are."""
 
     event: Callable[..., ProviderEvent]
     fields: Mapping[str, Key] = attrs.field(factory=dict)
+
+
+def as_text(value: object) -> str:
+    """Take text; ``ValueError`` for anything else, which could not serve as an id."""
+    if not isinstance(value, str):
+        raise ValueError(f"expected text, got {value!r:.80}")
+    return value
+
+
+def as_number(value: object) -> int:
+    """Take a number, to the nearest whole one; ``ValueError`` for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"expected a number, got {value!r:.80}")
+    return round(value)
 
 
 def base64_bytes(value: object) -> bytes:
@@ -79,13 +108,23 @@ def base64_bytes(value: object) -> bytes:
         raise ValueError(f"expected base64, got text which is none: {error}") from error
 
 
+def overlay(wire: Wire, extra: Mapping[str, Any]) -> Wire:
+    """Lay further keys over a message, tables over tables: one key within ``audio`` must not cost the formats there."""
+    both = {name: overlay(wire[name], value) for name, value in extra.items() if _are_tables(wire.get(name), value)}
+    return {**wire, **extra, **both}
+
+
+def _are_tables(*values: object) -> bool:
+    return all(isinstance(value, dict) for value in values)
+
+
 @attrs.frozen
 class Dialect:
     """One provider's spelling.
 
-    ``url``, ``query`` and ``headers`` may hold ``{model}`` and ``{api_key}``. ``format_names`` spells the formats;
-    ``commands`` gives the encoder of each command the provider understands; ``audio_keys`` names, by wire type, the key
-    that holds audio.
+    ``url``, ``query`` and ``headers`` may hold ``{model}`` and ``{api_key}``. ``commands`` gives the encoder of each
+    command the provider understands; ``audio_keys`` names, by wire type, the key that holds audio; ``unknown_keys`` are
+    paths in the configuration for which the provider has no word.
     """
 
     name: str
@@ -100,6 +139,7 @@ class Dialect:
     audio_type: str
     audio_keys: Mapping[str, str]
     fatal_codes: frozenset[str]
+    unknown_keys: frozenset[str] = frozenset()
 
     def supports(self, command: type) -> bool:
         """Tell whether the provider has a word for a command."""
@@ -117,16 +157,16 @@ class Dialect:
         """Write a command as the text of one message; null stays null."""
         return orjson.dumps(wire).decode()
 
-    def parse(self, text: str | bytes) -> Wire:
+    def parse(self, received: str | bytes) -> Wire:
         """Read the JSON of one message; ``RemoteProtocolError`` if it is none."""
-        if isinstance(text, bytes):
-            raise RemoteProtocolError(f"expected a text message, got a binary one of {len(text)} bytes")
+        if isinstance(received, bytes):
+            raise RemoteProtocolError(f"expected a text message, got a binary one of {len(received)} bytes")
         try:
-            message = orjson.loads(text)
+            message = orjson.loads(received)
         except orjson.JSONDecodeError as error:
-            raise RemoteProtocolError(f"expected JSON, got {text[:80]!r}: {error}") from error
+            raise RemoteProtocolError(f"expected JSON, got {received[:80]!r}: {error}") from error
         if not isinstance(message, dict) or not isinstance(message.get("type"), str):
-            raise RemoteProtocolError(f"expected a JSON object with a type, got {text[:80]!r}")
+            raise RemoteProtocolError(f"expected a JSON object with a type, got {received[:80]!r}")
         return message
 
     def decode(self, message: Wire) -> ProviderEvent:

@@ -27,6 +27,9 @@ Direction: TypeAlias = Literal["sent", "received", "local"]
 AudioMode: TypeAlias = Literal["digest", "inline", "sidecar"]
 
 REDACTED = "[redacted]"
+TOO_DEEP = "[nested too deep]"
+MAX_DEPTH = 64
+"""Levels of a record that are kept. No message of a provider has ten, and orjson writes no more than 254."""
 SECRET_KEYS = frozenset(
     {"authorization", "api_key", "api-key", "apikey", "token", "secret", "password", "client_secret"}
 )
@@ -83,9 +86,12 @@ def parse_line(line: bytes | str, line_no: int = 1) -> Record:
     if not isinstance(tree, dict):
         raise RecordError(line_no, f"expected a JSON object, got {type(tree).__name__}")
     try:
-        return _CONVERTER.structure(tree, Record)
+        record = _CONVERTER.structure(tree, Record)
     except cattrs.BaseValidationError as group:
         raise RecordError(line_no, "; ".join(cattrs.transform_error(group))) from None
+    if record.v != SCHEMA_VERSION:
+        raise RecordError(line_no, f"expected schema version {SCHEMA_VERSION}, got {record.v}")
+    return record
 
 
 def format_timestamp(unix_ns: int) -> str:
@@ -111,21 +117,29 @@ def audio_evidence(
     return digest if offset_samples is None else {**digest, "offset_samples": offset_samples}
 
 
-def redact(value: Any, secrets: frozenset[str] = frozenset()) -> Any:
-    """Copy JSON data without secrets: values of keys such as ``authorization``, all headers, known secrets."""
+def redact(value: Any, secrets: frozenset[str] = frozenset(), depth: int = MAX_DEPTH) -> Any:
+    """Copy JSON data without secrets: values of keys such as ``authorization``, all headers, known secrets.
+
+    What is nested deeper than ``depth`` is cut off and said to be.
+    """
+    if isinstance(value, Mapping | list | tuple) and not depth:
+        return TOO_DEEP
     if isinstance(value, Mapping):
-        return {name: _redact_key(str(name), item, secrets) for name, item in value.items()}
+        return {name: _redact_key(str(name), item, secrets, depth - 1) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [redact(item, secrets) for item in value]
+        return [redact(item, secrets, depth - 1) for item in value]
     if isinstance(value, str):
         for secret in secrets:
             value = value.replace(secret, REDACTED)
     return value
 
 
-def _redact_key(name: str, value: Any, secrets: frozenset[str]) -> Any:
-    if name.lower() in SECRET_KEYS and value is not None and not isinstance(value, Mapping):
-        return REDACTED
+def _redact_key(name: str, value: Any, secrets: frozenset[str], depth: int) -> Any:
+    if name.lower() in SECRET_KEYS and value is not None:
+        if not isinstance(value, Mapping):
+            return REDACTED
+        # A table of that name may be the schema of a tool's parameter, which is evidence; a secret is its value.
+        value = {inner: REDACTED if inner == "value" else item for inner, item in value.items()}
     if name.lower() == "headers" and isinstance(value, Mapping):
         return dict.fromkeys(value, REDACTED)
-    return redact(value, secrets)
+    return redact(value, secrets, depth)

@@ -122,9 +122,8 @@ class Session:
         self._cutting = False
         self._epoch = 0
         self._ack_ns: int | None = None
-        self._count = dict.fromkeys(
-            [field.name for field in attrs.fields(SessionStatistics) if field.name not in ("state", "ack_ns")], 0
-        )
+        counted = {field.name for field in attrs.fields(SessionStatistics)} - {"state", "ack_ns"}
+        self._count = dict.fromkeys(counted, 0)
 
     # --- what the actor asks ------------------------------------------------------------------------------------------
 
@@ -257,6 +256,9 @@ class Session:
             self._turn_away("refused", event, "response began before the acknowledgement")
         elif verdict is Verdict.STALE:
             self._turn_away("stale", event, "response was cut")
+        elif len(event.audio) % self._formats.downlink.sample_bytes:
+            got_bytes = len(event.audio)
+            self._fail(SessionError(f"expected whole samples of {self._formats.downlink}, got {got_bytes} bytes"))
         else:
             self._count["chunks_played"] += 1
             self._count["bytes_played"] += len(event.audio)

@@ -74,7 +74,7 @@ def _audio(state: State) -> dict[type, Transition]:
         PlayoutCut: _stay(state, "_truncate"),
         ResponseCreated: _stay(state, "_begin_response"),
         OutputItemAdded: _stay(state, "_note_item"),
-        AudioReceived: _stay(state, "_play"),
+        AudioReceived: Transition("_play", (state, FAILED)),
         AudioCompleted: _stay(state, "_complete_part"),
         ItemTruncated: _stay(state, "_acknowledge"),
         ItemDeleted: _stay(state, "_acknowledge"),

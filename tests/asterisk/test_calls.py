@@ -1,0 +1,273 @@
+"""Whole calls: a real Asterisk, the gateway and the provider peer, over real sockets and in real time.
+
+What is compared: the sound Asterisk played against what the provider heard, and what the provider sent against what
+Asterisk recorded on its way to the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
+
+import attrs
+import pytest
+import trio
+from asterisk_call import goes_on, place, place_call, recorded, resampled, speech
+
+from voxpipe.audio import NS_PER_S, PCM24, SLIN8, SLIN24
+from voxpipe.config import Config, structure_config
+from voxpipe.dialplan import asterisk_dialplan
+from voxpipe.dsp import Converter
+from voxpipe.errors import FormatMismatch
+from voxpipe.gateway import Gateway
+from voxpipe.leg import LegOutcome
+from voxpipe.sansio.records import Record, parse_line
+from voxpipe.testing.caller_run import APOLOGY
+from voxpipe.testing.provider import Provider
+from voxpipe.testing.provider_evidence import ProviderSession
+from voxpipe.testing.scenario import SCENARIOS
+from voxpipe.testing.signals import Alignment, align, silence
+from voxpipe.wav import read_wav
+
+if TYPE_CHECKING:
+    from tests.asterisk.conftest import Asterisk
+
+pytestmark = [pytest.mark.asterisk, pytest.mark.sockets]
+
+FIRST_TURN_S = 2.5
+"""caller.wav up to somewhere in its pause."""
+CALL_TIMEOUT_S = 60.0
+
+
+@attrs.frozen
+class RealCall:
+    """One leg after its end: Asterisk's log, the gateway's outcome and records, the provider's evidence."""
+
+    asterisk_log: str
+    outcome: LegOutcome
+    records: list[Record]
+    session: ProviderSession
+
+    def of(self, event_type: str, **data: Any) -> list[Record]:
+        """The records of a type with these data, in order."""
+        records = [record for record in self.records if record.event_type == event_type]
+        return [record for record in records if data.items() <= record.event_data.items()]
+
+
+def gateway_config(folder: Path, listen_port: int, provider_port: int, tables: dict[str, Any]) -> Config:
+    """A gateway for the provider peer; ``tables`` are laid over it."""
+    return structure_config(
+        {
+            "gateway": {"listen": f"127.0.0.1:{listen_port}"},
+            "provider": {"url": f"ws://127.0.0.1:{provider_port}/v1/realtime", "api_key": "sk-test"},
+            "log": {"dir": str(folder)},
+            **tables,
+        }
+    )
+
+
+async def hold(folder: Path, scenario: str, call: Callable[[Config], str], **tables: Any) -> list[RealCall]:
+    """Run a provider and a gateway while ``call``, in a thread, places calls; return the legs in their order."""
+    provider = Provider(scenario=SCENARIOS[scenario], api_key="sk-test")
+    outcomes: list[LegOutcome] = []
+    with trio.fail_after(CALL_TIMEOUT_S):
+        async with trio.open_nursery() as nursery:
+            _, provider_port = await nursery.start(provider.listen, "127.0.0.1", 0)
+            gateway = Gateway(gateway_config(folder, 0, provider_port, tables), on_outcome=outcomes.append)
+            async with trio.open_nursery() as serving:
+                _, port = await serving.start(gateway.serve)
+                log = await trio.to_thread.run_sync(call, gateway_config(folder, port, provider_port, tables))
+                gateway.drain()
+            nursery.cancel_scope.cancel()
+    assert gateway.statistics.refused == 0
+    assert provider.complaints == []
+    legs = zip(outcomes, provider.sessions, strict=True)
+    return [RealCall(log, outcome, read_log(outcome), session) for outcome, session in legs]
+
+
+def read_log(outcome: LegOutcome) -> list[Record]:
+    """The records of a leg, which end with its summary."""
+    assert outcome.log is not None
+    records = [parse_line(line, number) for number, line in enumerate(outcome.log.read_bytes().splitlines(), 1)]
+    assert records[-1].event_type == "leg.summary"
+    assert records[-1].event_data["because"] == outcome.reason
+    assert outcome.summary["records"]["lost"] == 0
+    return records
+
+
+def went_well(call: RealCall, call_id: UUID | None = None) -> None:
+    """Assert what holds for every call that nothing went wrong with."""
+    assert call.outcome.error is None
+    assert call.outcome.reason == "leg closed by the peer"
+    assert call_id in (None, call.outcome.uuid)
+    confirmed = call.of("session.updated")[0]
+    first_append = call.of("input_audio_buffer.append")[0]
+    assert confirmed.seq < first_append.seq
+    assert confirmed.t_ns <= first_append.t_ns
+    assert call.outcome.summary["uplink"]["overrun_frames"] == 0
+    assert call.outcome.summary["playout"]["underruns"] == 0
+
+
+def found(sent: bytes, heard: bytes, at_least: float) -> Alignment:
+    """Find a signal as loud as it was sent, and at least so much alike."""
+    alignment = align(sent, heard)
+    assert alignment.correlation > at_least, alignment
+    assert alignment.gain_db == pytest.approx(0, abs=0.2), alignment
+    return alignment
+
+
+def digits(call: RealCall) -> str:
+    """The digits in our log."""
+    return "".join(record.event_data["digit"] for record in call.of("audiosocket.received", message_type="dtmf"))
+
+
+def answers(session: ProviderSession) -> list[bytes]:
+    """The audio of each answer as the provider sent it."""
+    audio, start = bytes(session.downlink), 0
+    pieces = []
+    for answer in session.answers:
+        pieces.append(audio[start : start + answer.audio_bytes])
+        start += answer.audio_bytes
+    return pieces
+
+
+async def test_a_call_by_the_application(asterisk: Asterisk, tmp_path: Path) -> None:
+    """``AudioSocket()``, slin8: both turns come through, the first answer is cut by the second turn and told so."""
+    call_id, said = uuid4(), speech(SLIN8)
+    sound = asterisk.sound("caller", said + silence(SLIN8, 3.5), "sln")
+
+    def place_it(config: Config) -> str:
+        return place_call(asterisk, f"AudioSocket({call_id},{config.gateway.listen})", sound, dtmf="1#9")
+
+    (call,) = await hold(tmp_path, "parrot", place_it)
+    went_well(call, call_id)
+    assert call.outcome.summary["formats"]["leg"] == {"uplink": "slin8", "downlink": "slin8"}
+    assert digits(call) == "1#9"
+    found(resampled(said, SLIN8, PCM24), bytes(call.session.uplink), 0.99)
+    assert call.outcome.summary["turns"] == {"caller": 2, "agent": 2, "cut": 1}
+    heard = recorded(asterisk.recording("downlink.wav"))
+    first, second = (resampled(answer, PCM24, SLIN8) for answer in answers(call.session))
+    found(second, heard, 0.99)
+    # What we told the provider was heard of the first answer is what Asterisk recorded of it, and there was more.
+    (truncate,) = [message for message in call.session.messages if message.type == "conversation.item.truncate"]
+    heard_bytes = SLIN8.bytes_of_ms(truncate.body["audio_end_ms"])
+    assert 0 < heard_bytes < len(first)
+    found(first[:heard_bytes], heard, 0.99)
+
+
+async def test_a_call_by_the_channel_driver(asterisk: Asterisk, tmp_path: Path) -> None:
+    """``Dial(AudioSocket/.../c(slin24))``: greeting, turn and answer go through a 24 kHz model bit for bit."""
+    call_id, said = uuid4(), speech(SLIN24, FIRST_TURN_S)
+    sound = asterisk.sound("caller", silence(SLIN24, 2.6) + said + silence(SLIN24, 3.2), "sln24")
+
+    def place_it(config: Config) -> str:
+        application = f"Dial(AudioSocket/{config.gateway.listen}/{call_id}/c(slin24))"
+        return place_call(asterisk, application, sound, codecs="slin24", dtmf="*5", recording="sln24")
+
+    (call,) = await hold(tmp_path, "greeting", place_it)
+    went_well(call, call_id)
+    assert call.outcome.summary["formats"]["leg"] == {"uplink": "slin24", "downlink": "slin24"}
+    assert digits(call) == "*5"
+    assert said in bytes(call.session.uplink)
+    assert call.outcome.summary["turns"] == {"caller": 1, "agent": 2, "cut": 0}
+    heard = asterisk.recording("downlink.sln24").read_bytes()
+    for answer in answers(call.session):
+        assert answer in heard
+
+
+async def test_a_failed_session_ends_the_leg_and_not_the_call(asterisk: Asterisk, tmp_path: Path) -> None:
+    """A provider that confirms other formats is hung up on at once; nothing is heard, and the dialplan goes on."""
+    sound = asterisk.sound("silence", silence(SLIN8, 4), "sln")
+
+    def place_it(config: Config) -> str:
+        return place_call(asterisk, f"AudioSocket({uuid4()},{config.gateway.listen})", sound)
+
+    (call,) = await hold(tmp_path, "wrong-format", place_it)
+    assert isinstance(call.outcome.error, FormatMismatch)
+    assert goes_on(call.asterisk_log)
+    assert call.outcome.summary["duration_s"] < 2
+    assert not any(recorded(asterisk.recording("downlink.wav")))
+    assert call.of("input_audio_buffer.append") == []
+    assert call.session.uplink_bytes == 0
+
+
+async def test_a_failed_session_is_excused(asterisk: Asterisk, tmp_path: Path) -> None:
+    """With ``leg.failure_wav`` the caller hears it to its end before the leg is hung up and the dialplan goes on."""
+    sound = asterisk.sound("silence", silence(SLIN8, 4), "sln")
+
+    def place_it(config: Config) -> str:
+        return place_call(asterisk, f"AudioSocket({uuid4()},{config.gateway.listen})", sound)
+
+    (call,) = await hold(tmp_path, "wrong-format", place_it, leg={"failure_wav": str(APOLOGY)})
+    assert isinstance(call.outcome.error, FormatMismatch)
+    assert goes_on(call.asterisk_log)
+    apology, source = read_wav(APOLOGY)
+    heard = recorded(asterisk.recording("downlink.wav"))
+    found(resampled(apology, source, SLIN8), heard, 0.98)
+    converter = Converter(source, SLIN8)
+    assert converter.convert(apology) + converter.flush() in heard
+
+
+@pytest.mark.parametrize(("extension", "leg_format"), [("agent", "slin24"), ("agent8", "slin8")])
+async def test_the_printed_dialplan_works_as_it_is(
+    asterisk: Asterisk, tmp_path: Path, extension: str, leg_format: str
+) -> None:
+    """Asterisk loads what ``asterisk_dialplan`` prints, and a call through either extension is answered."""
+    said = speech(SLIN8, FIRST_TURN_S)
+    sound = asterisk.sound("caller", said + silence(SLIN8, 3.5), "sln")
+
+    def place_it(config: Config) -> str:
+        caller = f"""
+[speaker]
+exten => s,1,Answer()
+ same => n,MixMonitor(mixed.wav,r(heard.wav)t(said.wav))
+ same => n,Playback({sound})
+"""
+        log = place(asterisk, asterisk_dialplan(config) + caller, f"{extension}@voxpipe")
+        reply = asterisk.command("dialplan show voxpipe")
+        assert "'agent' =>" in reply
+        assert "'agent8' =>" in reply
+        return log
+
+    (call,) = await hold(tmp_path, "parrot", place_it)
+    went_well(call)
+    assert not [line for line in call.asterisk_log.splitlines() if "WARNING" in line and "pbx" in line]
+    assert call.outcome.summary["formats"]["leg"] == {"uplink": leg_format, "downlink": leg_format}
+    found(resampled(said, SLIN8, PCM24), bytes(call.session.uplink), 0.98)
+    (answer,) = answers(call.session)
+    found(resampled(answer, PCM24, SLIN8), recorded(asterisk.recording("heard.wav")), 0.98)
+
+
+QUIET = {
+    "application, slin8": ("AudioSocket({uuid},{address})", "slin8", 5.0),
+    "application, format unknown": ("AudioSocket({uuid},{address})", "auto", 4.0),
+    "channel driver, format unknown": ("Dial(AudioSocket/{address}/{uuid}/c(slin24))", "auto", 4.0),
+}
+
+
+@pytest.mark.parametrize("case", QUIET)
+async def test_silence_keeps_a_quiet_call_up(asterisk: Asterisk, tmp_path: Path, case: str) -> None:
+    """Asterisk sends nothing, and its rule of two seconds without activity does not end the call; then it is heard."""
+    application, leg_format, quiet_s = QUIET[case]
+    said = speech(SLIN8, 1.0)
+    sound = asterisk.sound("caller", said, "sln")
+
+    def place_it(config: Config) -> str:
+        dialplan = f"""
+[gateway]
+exten => s,1,Answer()
+ same => n,{application.format(uuid=uuid4(), address=config.gateway.listen)}
+[speaker]
+exten => s,1,Answer()
+ same => n,Wait({quiet_s + 0.5})
+ same => n,Playback({sound})
+"""
+        return place(asterisk, dialplan, "s@gateway")
+
+    (call,) = await hold(tmp_path, "parrot", place_it, leg={"format": leg_format})
+    went_well(call)
+    first_audio = call.of("audiosocket.received", message_type="audio")[0]
+    assert first_audio.t_ns > 0.95 * quiet_s * NS_PER_S
+    found(resampled(said, SLIN8, PCM24), bytes(call.session.uplink), 0.98)
