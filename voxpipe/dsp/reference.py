@@ -7,8 +7,10 @@ Nothing is shared with the kernels but the numbers a filter is designed by.
 from __future__ import annotations
 
 import functools
+import itertools
 import struct
 from bisect import bisect_right
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,8 +151,8 @@ class Resampler:
         return struct.pack("<h", max(-32_768, min(32_767, round(total))))
 
 
-def tally(data: Buffer) -> tuple[int, int, int, int, int]:
-    """Return ``(samples, sum, sum of squares, peak, clipped)``."""
+def tally(data: Buffer) -> tuple[int, int, int, int, int, int]:
+    """Return ``(samples, sum, sum of squares, peak, clipped, longest run of zeros)``."""
     samples = _unpack(data)
     return (
         len(samples),
@@ -158,4 +160,13 @@ def tally(data: Buffer) -> tuple[int, int, int, int, int]:
         sum(sample * sample for sample in samples),
         max(map(abs, samples), default=0),
         sum(sample in (-32_768, 32_767) for sample in samples),
+        max(
+            (len(list(run)) for is_zero, run in itertools.groupby(samples, key=lambda each: each == 0) if is_zero),
+            default=0,
+        ),
     )
+
+
+def neighbours(samples: Sequence[int], before: int = 0) -> int:
+    """Return the sum of products of neighbours, the first one's being ``before``."""
+    return sum(here * there for here, there in zip(samples, [before, *samples], strict=False))
