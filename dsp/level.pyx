@@ -143,6 +143,7 @@ def correlate(data, str reading):
     cdef Py_ssize_t count
     cdef const unsigned char *at
     cdef int16_t[LONGEST] swapped
+    swapped[0] = 0
     if reading == "ulaw":
         return correlate(ulaw_decode(data), "slin")
     if reading == "alaw":
