@@ -11,6 +11,7 @@ import itertools
 import json
 import platform
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,7 @@ def resampling(rounds: int, repeats: int) -> list[dict[str, Any]]:
     for source_hz, target_hz in track(PAIRS, "pairs of 8, 16, 24, 48 kHz", console=Console(stderr=True)):
         frame = noise(source_hz // 50)
         streams = {name: make(source_hz, target_hz) for name, make in RIVALS.items()}
-        calls = {name: (lambda process=process: process(frame)) for name, process in streams.items()}
-        times = time_in_turn(calls, rounds, repeats)
+        times = time_in_turn({name: partial(process, frame) for name, process in streams.items()}, rounds, repeats)
         for name, time_us in times.items():
             measured = attrs.asdict(sound(RIVALS[name], source_hz, target_hz)) if name in STREAMS else {}
             rows.append(
@@ -61,8 +61,11 @@ def other_resampling(rounds: int, repeats: int) -> list[dict[str, Any]]:
     rows = []
     for source_hz, target_hz in track(OTHER_PAIRS, "the other 60 pairs", console=Console(stderr=True)):
         frame = noise(source_hz // 50)
-        ours, theirs = RIVALS["voxpipe"](source_hz, target_hz), RIVALS[REFERENCE](source_hz, target_hz)
-        times = time_in_turn({"ours": lambda: ours(frame), "theirs": lambda: theirs(frame)}, rounds, repeats)
+        calls = {
+            "ours": partial(RIVALS["voxpipe"](source_hz, target_hz), frame),
+            "theirs": partial(RIVALS[REFERENCE](source_hz, target_hz), frame),
+        }
+        times = time_in_turn(calls, rounds, repeats)
         ratio = times["ours"] / times["theirs"]
         rows.append(
             {
