@@ -1,11 +1,12 @@
 """Instructions a call of each hot kernel takes, counted by valgrind: ``python benchmarks/dsp/instructions.py``.
 
-A count does not depend on what else the machine does. Each kernel runs n times and 2 n times; the difference is n calls,
-the interpreter's share of them included. valgrind has no AVX-512, so the AVX2 path is what is counted.
+A count does not depend on what else the machine does. Each kernel runs n times and 2 n times; the difference is n
+calls, the interpreter's share of them included. valgrind has no AVX-512, so the AVX2 path is what is counted.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -26,7 +27,9 @@ def count(setup: str, calls: int) -> int:
     """Count the instructions of a whole process that makes so many calls."""
     code = f"from voxpipe import dsp\nimport voxpipe.dsp._level\n{setup}\nfor _ in range({calls}): f(x)"
     command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", sys.executable, "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    # Otherwise every process hashes, and so starts, in another way.
+    environ = {**os.environ, "PYTHONHASHSEED": "0"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environ)
     found = re.search(r"Collected : (\d+)", done.stderr)
     assert found is not None, done.stderr
     return int(found[1])
