@@ -1,10 +1,11 @@
-# make demo: a call in one process.  make test: everything that can be checked here.  PYTHON chooses the interpreter.
+# make demo: a call in one process.  make test: everything that can be checked here.  make bench-dsp: the kernels against
+# others.  PYTHON chooses the interpreter.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := pyproject.toml setup.py $(wildcard dsp/*.pyx dsp/*.h)
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint bench-dsp clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -20,6 +21,9 @@ lint: $(VENV)/.test
 	$(BIN)/stubtest --mypy-config-file pyproject.toml voxpipe.dsp._g711 voxpipe.dsp._level voxpipe.dsp._resample
 	$(BIN)/python dsp/design_taps.py --verify
 
+bench-dsp: $(VENV)/.bench
+	$(BIN)/python benchmarks/dsp/compare.py
+
 clean:
 	rm -rf $(VENV) build dist *.egg-info voxpipe/dsp/*.so
 
@@ -34,4 +38,8 @@ $(VENV)/.demo: $(SOURCES) | $(BIN)/python
 
 $(VENV)/.test: $(SOURCES) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	touch $@ $(VENV)/.demo
+
+$(VENV)/.bench: $(SOURCES) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	touch $@ $(VENV)/.demo

@@ -3,13 +3,16 @@
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from libc.stdint cimport int64_t
 
 from voxpipe.errors import AudioError
 
 
-cdef extern from "pcm.h" nogil:
-    short pcm_load(const unsigned char *at)
-    void pcm_store(unsigned char *at, short sample)
+cdef extern from "g711.h" nogil:
+    void g711_decode(unsigned char *out, const unsigned char *codes, int64_t count, const short *linear)
+    void g711_encode(
+        unsigned char *out, const unsigned char *samples, int64_t count, const unsigned char *codes, int shift
+    )
 
 
 # mu-law works on 14 bits and A-law on 13, so an encoder has an entry for each value of those, not of all 16.
@@ -18,6 +21,8 @@ cdef enum:
     ALAW_SHIFT = 3
     ULAW_BIAS = 33
     ULAW_LARGEST = 8158
+    # Bytes from which the GIL is let go: 20 us of work and more.
+    RELEASING = 65536
 
 cdef short ulaw_linear[256]
 cdef short alaw_linear[256]
@@ -69,40 +74,49 @@ fill_tables()
 
 cdef bytes decode(data, const short *linear):
     cdef Py_buffer view
-    cdef Py_ssize_t i
-    cdef bytes result
-    cdef const unsigned char *codes
-    cdef unsigned char *out
+    # A frame is decoded in the time it takes to ask for a buffer, so bytes are read without asking.
+    if type(data) is bytes:
+        return decode_at(<const unsigned char *>PyBytes_AS_STRING(data), len(<bytes>data), linear)
     PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
     try:
-        result = PyBytes_FromStringAndSize(NULL, 2 * view.len)
-        codes = <const unsigned char *>view.buf
-        out = <unsigned char *>PyBytes_AS_STRING(result)
-        for i in range(view.len):
-            pcm_store(out + 2 * i, linear[codes[i]])
-        return result
+        return decode_at(<const unsigned char *>view.buf, view.len, linear)
     finally:
         PyBuffer_Release(&view)
+
+
+cdef bytes decode_at(const unsigned char *codes, Py_ssize_t count, const short *linear):
+    cdef bytes result = PyBytes_FromStringAndSize(NULL, 2 * count)
+    cdef unsigned char *out = <unsigned char *>PyBytes_AS_STRING(result)
+    if count < RELEASING:
+        g711_decode(out, codes, count, linear)
+    else:
+        with nogil:
+            g711_decode(out, codes, count, linear)
+    return result
 
 
 cdef bytes encode(data, const unsigned char *codes, int shift):
     cdef Py_buffer view
-    cdef Py_ssize_t i
-    cdef bytes result
-    cdef const unsigned char *samples
-    cdef unsigned char *out
+    if type(data) is bytes:
+        return encode_at(<const unsigned char *>PyBytes_AS_STRING(data), len(<bytes>data), codes, shift)
     PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
     try:
-        if view.len % 2:
-            raise AudioError(f"expected whole 16-bit samples (2 bytes each), got {view.len} bytes")
-        result = PyBytes_FromStringAndSize(NULL, view.len // 2)
-        samples = <const unsigned char *>view.buf
-        out = <unsigned char *>PyBytes_AS_STRING(result)
-        for i in range(view.len // 2):
-            out[i] = codes[<unsigned short>pcm_load(samples + 2 * i) >> shift]
-        return result
+        return encode_at(<const unsigned char *>view.buf, view.len, codes, shift)
     finally:
         PyBuffer_Release(&view)
+
+
+cdef bytes encode_at(const unsigned char *samples, Py_ssize_t size_bytes, const unsigned char *codes, int shift):
+    if size_bytes % 2:
+        raise AudioError(f"expected whole 16-bit samples (2 bytes each), got {size_bytes} bytes")
+    cdef bytes result = PyBytes_FromStringAndSize(NULL, size_bytes // 2)
+    cdef unsigned char *out = <unsigned char *>PyBytes_AS_STRING(result)
+    if size_bytes < RELEASING:
+        g711_encode(out, samples, size_bytes // 2, codes, shift)
+    else:
+        with nogil:
+            g711_encode(out, samples, size_bytes // 2, codes, shift)
+    return result
 
 
 def ulaw_decode(data):

@@ -26,10 +26,11 @@ static inline void pcm_store(unsigned char *at, int16_t sample)
  * leaves no room for a fraction in a float, which rounds without a call into the mathematics library. The value must lie
  * within +-2^22; the filters give at most about twice full scale. It is held as an integer: comparing floats could trap,
  * and would keep the loop from being vectorised. */
+#define PCM_INTEGERS_ONLY 12582912.0f
+
 static inline int16_t pcm_round(float value)
 {
-    const float integers_only = 12582912.0f;
-    int32_t rounded = (int32_t)((value + integers_only) - integers_only);
+    int32_t rounded = (int32_t)((value + PCM_INTEGERS_ONLY) - PCM_INTEGERS_ONLY);
     rounded = rounded > INT16_MAX ? INT16_MAX : rounded;
     return (int16_t)(rounded < INT16_MIN ? INT16_MIN : rounded);
 }

@@ -63,11 +63,13 @@ def test_linear_24_khz_to_mu_law_is_resampling_then_encoding() -> None:
     assert converter.convert(NOISE) == dsp.ulaw_encode(resampler.process(NOISE))
     tail = converter.flush()
     assert tail == dsp.ulaw_encode(resampler.flush())
-    assert len(tail) == 20
+    assert len(tail) == resampler.delay_samples
 
 
 @pytest.mark.parametrize(
-    ("formats", "delay_ms"), [((ULAW8, SLIN24), 2.5), ((SLIN24, ALAW8), 2.5), ((SLIN16, SLIN24), 1.5)], ids=str
+    ("formats", "delay_ms"),
+    [((ULAW8, SLIN24), 62 / 24), ((SLIN24, ALAW8), 21 / 8), ((SLIN16, SLIN24), 38 / 24)],
+    ids=str,
 )
 def test_delay_is_the_resampler_s(formats: tuple[AudioFormat, AudioFormat], delay_ms: float) -> None:
     """G.711 adds no delay; the filter's is stated in seconds."""

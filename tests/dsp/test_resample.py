@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import itertools
 import math
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -183,3 +185,28 @@ def test_a_stream_cannot_be_copied() -> None:
     """The state is memory of the kernel's own, so copying says no instead of sharing it."""
     with pytest.raises(TypeError, match="cannot pickle"):
         copy.copy(Resampler(8_000, 24_000))
+
+
+def test_a_long_chunk_lets_other_threads_run_and_none_into_the_stream() -> None:
+    """While a long chunk is worked through, another thread runs, and is refused if it touches the same stream."""
+    resampler = Resampler(8_000, 48_000)
+    minute = bytes(2 * 8_000 * 60)
+    working = threading.Thread(target=lambda: [resampler.process(minute) for _ in range(100)])
+    working.start()
+    refusals = []
+    while working.is_alive() and not refusals:
+        try:
+            resampler.process(b"")
+        except RuntimeError as error:
+            refusals.append(str(error))
+    working.join()
+    assert refusals == ["expected one thread at a time in a stream, got another while a chunk was worked through"]
+
+
+def test_many_threads_with_a_stream_each_do_not_meet() -> None:
+    """Streams in threads of their own give what they give alone: the taps they share are never written."""
+    data = SPEECHLIKE * 12
+    expected = {pair: Resampler(*pair).process(data) for pair in TELEPHONE_PAIRS}
+    with ThreadPoolExecutor(8) as pool:
+        outputs = list(pool.map(lambda pair: (pair, Resampler(*pair).process(data)), TELEPHONE_PAIRS * 4))
+    assert all(output == expected[pair] for pair, output in outputs)

@@ -4,11 +4,21 @@ from typing import final
 
 from voxpipe.dsp.buffer import Buffer
 
-def design(source_hz: int, target_hz: int) -> tuple[int, int, int, float, float]:
-    """Return the filter of a pair of different rates: ``(phases, step, half, cutoff_hz, beta)``.
+def design(source_hz: int, target_hz: int) -> tuple[int, int, int, float]:
+    """Return the filter of a pair of different rates: ``(phases, step, half, beta)``.
 
-    ``2 * half + 1`` taps at ``phases * source_hz``, a sinc with its half-gain point at ``cutoff_hz`` under a Kaiser
-    window of parameter ``beta``; every ``step``-th of its outputs is kept. Any other pair is an ``AudioError``.
+    ``2 * half + 1`` taps at ``phases * source_hz``, a sinc with its half-gain point at half the lower rate under a
+    Kaiser window of parameter ``beta``; every ``step``-th of its outputs is kept. Any other pair is an ``AudioError``.
+    """
+
+def paths() -> tuple[str, ...]:
+    """Name the instruction sets that this build has loops for and this machine can run, slowest first."""
+
+def use_path(name: str) -> None:
+    """Run the loops of one instruction set from now on, in every resampler of the process.
+
+    The fastest is chosen at import; all of them give the same bytes. Not to be called while another thread resamples.
+    A name that is not among :func:`paths` is a ``ValueError``.
     """
 
 @final
@@ -37,7 +47,7 @@ class Resampler:
         """Group delay in samples at the target rate; a whole number, by design."""
     @property
     def delay_s(self) -> float:
-        """Group delay in seconds: at most 2.5 ms if the lower rate is 8 kHz, 1.5 ms from 16 kHz up."""
+        """Group delay in seconds: at most 2.75 ms if the lower rate is 8 kHz, 2 ms from 12 kHz up."""
     def process(self, data: Buffer) -> bytes:
         """Take 2 n bytes (n samples) and return every sample that can be computed from the input so far.
 

@@ -25,16 +25,23 @@ class Level:
     """The mean of all samples, in steps of 16 bits."""
     clipped_samples: int
     """How many are at -32 768 or 32 767, where louder audio was, or may have been, cut off."""
+    zero_run_samples: int = 0
+    """The longest run of samples that are exactly 0: a gap filled in, or digital silence."""
 
 
 def measure_level(data: Buffer) -> Level:
     """Measure whole 16-bit samples; half a sample is an ``AudioError``."""
-    samples, total, squares, peak, clipped = tally(data)
+    return level_of(*tally(data))
+
+
+def level_of(samples: int, total: int, squares: int, peak: int, clipped: int, zero_run: int) -> Level:
+    """Make a level of the exact sums of ``tally``."""
     if not peak:
-        return Level(-math.inf, -math.inf, 0.0, 0)
+        return Level(-math.inf, -math.inf, 0.0, 0, zero_run)
     return Level(
         rms_dbfs=10 * math.log10(squares / samples / FULL_SCALE**2),
         peak_dbfs=20 * math.log10(peak / FULL_SCALE),
         dc_offset_lsb=total / samples,
         clipped_samples=clipped,
+        zero_run_samples=zero_run,
     )

@@ -7,8 +7,10 @@ Nothing is shared with the kernels but the numbers a filter is designed by.
 from __future__ import annotations
 
 import functools
+import itertools
 import struct
 from bisect import bisect_right
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,10 +80,12 @@ def alaw_decode(data: Buffer) -> bytes:
 @functools.lru_cache(maxsize=8)
 def prototype(source_hz: int, target_hz: int) -> tuple[int, int, int, Floats]:
     """Return ``(phases, step, half, taps)``: the windowed sinc, each phase of it scaled to a sum of 1."""
-    phases, step, half, cutoff_hz, beta = design(source_hz, target_hz)
+    phases, step, half, beta = design(source_hz, target_hz)
     time = np.arange(-half, half + 1)
-    window = np.i0(beta * np.sqrt(1 - (time / (half + 1)) ** 2))
-    taps = np.asarray(np.sinc(2 * cutoff_hz / (phases * source_hz) * time) * window, dtype=np.float64)
+    window = np.i0(beta * np.sqrt(1 - (time / (half + 1)) ** 2)) / np.i0(beta)
+    period = max(phases, step)
+    taps = np.asarray(np.sinc(time / period) * window, dtype=np.float64)
+    taps[(time % period == 0) & (time != 0)] = 0
     for phase in range(phases):
         taps[phase::phases] /= taps[phase::phases].sum()
     return phases, step, half, taps
@@ -147,8 +151,8 @@ class Resampler:
         return struct.pack("<h", max(-32_768, min(32_767, round(total))))
 
 
-def tally(data: Buffer) -> tuple[int, int, int, int, int]:
-    """Return ``(samples, sum, sum of squares, peak, clipped)``."""
+def tally(data: Buffer) -> tuple[int, int, int, int, int, int]:
+    """Return ``(samples, sum, sum of squares, peak, clipped, longest run of zeros)``."""
     samples = _unpack(data)
     return (
         len(samples),
@@ -156,4 +160,13 @@ def tally(data: Buffer) -> tuple[int, int, int, int, int]:
         sum(sample * sample for sample in samples),
         max(map(abs, samples), default=0),
         sum(sample in (-32_768, 32_767) for sample in samples),
+        max(
+            (len(list(run)) for is_zero, run in itertools.groupby(samples, key=lambda each: each == 0) if is_zero),
+            default=0,
+        ),
     )
+
+
+def neighbours(samples: Sequence[int], before: int = 0) -> int:
+    """Return the sum of products of neighbours, the first one's being ``before``."""
+    return sum(here * there for here, there in zip(samples, [before, *samples], strict=False))
