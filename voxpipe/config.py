@@ -137,7 +137,9 @@ class ProviderConfig:
     connect_timeout_s: float = key(10.0, "TCP, TLS and WebSocket handshakes together", check=between(0.1, 600))
     ack_timeout_s: float = key(2.0, "how long the provider may take to acknowledge a command", check=between(0.05, 600))
     session_limit_s: float = key(
-        3590.0, "the session is drained after so long (OpenAI ends it at 3600 s)", check=between(1, 86_400)
+        3580.0,
+        "the session is drained after so long (OpenAI ends it at 3600 s, the acknowledgement and the drain included)",
+        check=between(1, 86_400),
     )
     drain_timeout_s: float = key(
         10.0, "how long the running answer may go on when a session is drained", check=between(0, 86_400)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import attrs
 import trio
@@ -31,6 +32,8 @@ from voxpipe.wav import read_wav
 from voxpipe.websocket import Dial, dial_tcp, parse_url, system_trust
 
 REFUSE_TIMEOUT_S = 1.0
+SILENT_LIMIT = 64
+"""Connections that have not said their UUID yet; they take no place of a leg's."""
 GatewayStarted = tuple[str, int]
 
 
@@ -68,6 +71,7 @@ class Gateway:
         self._config = config
         self._on_outcome = on_outcome
         self._unix_ns = unix_ns
+        self._silent: dict[trio.CancelScope, None] = {}
         self._draining = trio.Event()
         self._idle = trio.Event()
         self._given = Surroundings(
@@ -115,26 +119,49 @@ class Gateway:
 
     async def serve_stream(self, stream: trio.abc.Stream) -> None:
         """Run one leg on a stream, or refuse it; a fault of the leg stays here."""
-        if self._draining.is_set() or self.statistics.active >= self._config.gateway.max_legs:
-            await self._refuse(stream)
+        if because := self._why_full():
+            self._note_refusal(because)
+            await _hang_up(stream)
             return
-        self.statistics.legs += 1
-        self.statistics.active += 1
-        self.statistics.peak_active = max(self.statistics.peak_active, self.statistics.active)
+        while len(self._silent) >= SILENT_LIMIT:
+            # Asterisk says its UUID with the first packet: who has been silent longest is no Asterisk.
+            next(iter(self._silent)).cancel()
+            del self._silent[next(iter(self._silent))]
+            self._note_refusal(f"expected the UUID, got nothing from the oldest of {SILENT_LIMIT} silent connections")
+        scope = trio.CancelScope()
+        self._silent[scope] = None
+        admitted = False
+
+        def admit(_uuid: UUID) -> str:
+            nonlocal admitted
+            self._silent.pop(scope, None)
+            if because := self._why_full():
+                self._note_refusal(because)
+                return because
+            admitted = True
+            self._note_leg()
+            return ""
+
         try:
-            self._note_outcome(await run_leg(stream, self._config, self._given))
+            with scope:
+                outcome = await run_leg(stream, self._config, attrs.evolve(self._given, admit=admit))
+                if admitted or outcome.uuid is None:
+                    self._note_outcome(outcome)
         except Exception as error:  # noqa: BLE001 - the only one
-            # A bug of ours ends this leg only. What it was is told, with where.
-            self.statistics.failed += 1
-            where = "".join(traceback.format_exception(error))
-            bug = _innermost(error)
-            self._record("leg.crashed", {"error": type(bug).__name__, "message": str(bug), "traceback": where})
-            self._given.on_warning(f"a leg crashed: {bug!r}\n{where}")
+            self._note_crash(error)
         finally:
-            self.statistics.active -= 1
-            if self.statistics.active == 0:
-                self._idle.set()
-                self._idle = trio.Event()
+            self._silent.pop(scope, None)
+            if admitted:
+                self.statistics.active -= 1
+                if self.statistics.active == 0:
+                    self._idle.set()
+                    self._idle = trio.Event()
+
+    def _why_full(self) -> str:
+        active, limit = self.statistics.active, self._config.gateway.max_legs
+        if self._draining.is_set():
+            return "gateway drains"
+        return f"expected fewer than {limit} legs, got {active}" if active >= limit else ""
 
     async def _accept_until_drained(self, listeners: list[trio.SocketListener]) -> None:
         async with trio.open_nursery() as legs:
@@ -159,15 +186,22 @@ class Gateway:
         for listener in listeners:
             await listener.aclose()
 
-    async def _refuse(self, stream: trio.abc.Stream) -> None:
+    def _note_leg(self) -> None:
+        self.statistics.legs += 1
+        self.statistics.active += 1
+        self.statistics.peak_active = max(self.statistics.peak_active, self.statistics.active)
+
+    def _note_refusal(self, because: str) -> None:
         self.statistics.refused += 1
-        active, limit = self.statistics.active, self._config.gateway.max_legs
-        because = "gateway drains" if self._draining.is_set() else f"expected fewer than {limit} legs, got {active}"
         self._record("leg.refused", {"because": because})
-        with trio.move_on_after(REFUSE_TIMEOUT_S):
-            with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-                await stream.send_all(HANGUP)
-        await trio.aclose_forcefully(stream)
+
+    def _note_crash(self, error: Exception) -> None:
+        # A bug of ours ends this leg only. What it was is told, with where.
+        self.statistics.failed += 1
+        where = "".join(traceback.format_exception(error))
+        bug = _innermost(error)
+        self._record("leg.crashed", {"error": type(bug).__name__, "message": str(bug), "traceback": where})
+        self._given.on_warning(f"a leg crashed: {bug!r}\n{where}")
 
     def _note_outcome(self, outcome: LegOutcome) -> None:
         uuid = None if outcome.uuid is None else str(outcome.uuid)
@@ -201,6 +235,13 @@ class Gateway:
     def _record(self, event_type: str, data: dict[str, Any]) -> None:
         if self._log is not None:
             self._log.record(event_type, data)
+
+
+async def _hang_up(stream: trio.abc.Stream) -> None:
+    with trio.move_on_after(REFUSE_TIMEOUT_S):
+        with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+            await stream.send_all(HANGUP)
+    await trio.aclose_forcefully(stream)
 
 
 def _innermost(error: BaseException) -> BaseException:

@@ -91,6 +91,8 @@ class Surroundings:
     on_warning: Callable[[str], None] = lambda _text: None
     drain: trio.Event = attrs.field(factory=trio.Event)
     """Set it, and the leg finishes what waits and hangs up."""
+    admit: Callable[[UUID], str] = lambda _uuid: ""
+    """Asked once the UUID is known: a reason to refuse the leg, or nothing."""
     unix_ns: Callable[[], int] = time.time_ns
 
 
@@ -133,6 +135,8 @@ async def run_leg(stream: trio.abc.Stream, config: Config, surroundings: Surroun
             return LegOutcome(None, str(error), error, None, {})
         if uuid is None:
             return LegOutcome(None, "leg closed before its UUID", None, None, {})
+        if refused := given.admit(uuid):
+            return LegOutcome(uuid, refused, None, None, {})
         start_ns, start_unix_ns = now_ns(), given.unix_ns()
         path = _log_path(config, uuid, start_unix_ns)
         send, receive = trio.open_memory_channel[Entry](config.limits.records)

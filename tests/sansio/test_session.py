@@ -172,8 +172,8 @@ def test_our_own_limit_drains_before_the_provider_ends() -> None:
     """At the session limit the running answer is finished and played, then the session closes."""
     machine = ready()
     feed(machine, ResponseCreated("resp_1"))
-    assert machine.deadline_ns == 3590 * S
-    assert notes(machine.expire(3590 * S)) == [
+    assert machine.deadline_ns == 3580 * S
+    assert notes(machine.expire(3580 * S)) == [
         ("session.draining", {"because": "session limit reached", "running_responses": 1})
     ]
     assert machine.state is DRAINING

@@ -17,7 +17,7 @@ class SessionTimeouts:
 
     ack_ns: int = 2 * NS_PER_S
     drain_ns: int = 10 * NS_PER_S
-    limit_ns: int = 3590 * NS_PER_S
+    limit_ns: int = 3580 * NS_PER_S
 
 
 @attrs.frozen
