@@ -32,6 +32,7 @@ def summarise(call: Call, duration_ns: int, records_peak: int) -> dict[str, Any]
         "uplink": _uplink(call),
         "downlink": _downlink(call),
         "playout": _playout(call),
+        "suspicions": list(call.log.suspicions),
         "turns": {"caller": session.caller_turns, "agent": session.responses, "cut": session.cuts},
         "session": attrs.asdict(session),
         "channels_peak": {

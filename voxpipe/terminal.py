@@ -68,6 +68,7 @@ KEY_EVENTS: dict[str, tuple[str, Callable[[Data], str]]] = {
     "command.refused": ("yellow", lambda data: f"{data['command']}: {data['code']}: {data['message']}"),
     "command.unanswered": ("yellow", lambda data: f"{data['command']}: no {data['expected']}"),
     "audio.refused": ("red", _audio),
+    "audio.suspect": ("yellow", lambda data: f"{data['side']}: {data['message']}"),
     "playout.started": ("cyan", lambda data: f"agent speaks, item {data['item_id']}"),
     "playout.finished": ("cyan", lambda data: "agent has spoken"),
     "playout.cut": ("magenta", _cut),

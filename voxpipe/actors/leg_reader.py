@@ -12,6 +12,7 @@ import attrs
 import trio
 
 from voxpipe.actors.audiosocket_leg import Leg
+from voxpipe.actors.ear import Ear
 from voxpipe.actors.one_shot import OneShot
 from voxpipe.actors.sink import CallLog
 from voxpipe.sansio.audiosocket import Framer
@@ -79,12 +80,14 @@ class _Reader:
         self._log = log
         self._statistics = statistics
         self._framer: Framer | None = None
+        self._ear: Ear | None = None
 
     def take(self, event: LegEvent) -> None:
         if isinstance(event, LegAudioReceived):
             self._take_audio(event.audio)
         elif isinstance(event, LegFormatConfirmed):
             self._framer = Framer(event.uplink)
+            self._ear = Ear("uplink", event.uplink, self._log)
             self._formats.set(event)
             self._log.record("leg.format", {"uplink": str(event.uplink), "downlink": str(event.downlink)})
         else:
@@ -94,9 +97,11 @@ class _Reader:
         confirmed = self._formats.value
         assert confirmed is not None
         assert self._framer is not None
+        assert self._ear is not None
         self._log.record_audio(
             "audiosocket.received", AUDIO_MESSAGE, "received", audio, confirmed.uplink, side="uplink"
         )
+        self._ear.hear(audio)
         for frame in self._framer.cut(audio):
             self._statistics.frames += 1
             try:

@@ -78,6 +78,8 @@ class CallLog:
         self._untold = 0
         self._offset_samples = dict.fromkeys(SIDES, 0)
         self.statistics = LogStatistics()
+        self.suspicions: list[str] = []
+        """What the audio of either side sounded like and should not, for the summary."""
         self.closing = trio.Event()
 
     def record(self, event_type: str, data: dict[str, Any] | None = None, direction: Direction = "local") -> None:

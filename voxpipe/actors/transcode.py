@@ -11,6 +11,7 @@ from collections.abc import Callable
 import attrs
 import trio
 
+from voxpipe.actors.ear import Ear
 from voxpipe.actors.one_shot import OneShot
 from voxpipe.actors.playout import Playout
 from voxpipe.actors.sink import CallLog
@@ -50,6 +51,7 @@ class DownlinkStage:
     """The converter of one leg's downlink, and the marks of the answer that runs through it."""
 
     converter: Converter
+    ear: Ear
     log: CallLog
     playout: Playout
     on_played: Callable[[], None]
@@ -68,6 +70,7 @@ class DownlinkStage:
             if chunk.part != self.part:
                 self._flush()
                 self._begin(chunk.part)
+            self.ear.hear(chunk.audio)
             self._add(chunk.part, self.converter.convert(chunk.audio))
         elif isinstance(chunk, FinishResponse):
             if self.part is not None and self.part.response_id == chunk.response_id:
@@ -112,6 +115,8 @@ async def transcode_downlink(
     async with downlink:
         source = (await session_formats.get()).downlink
         target = (await leg_formats.get()).downlink
-        stage = DownlinkStage(Converter(source, target), log, await playout.get(), on_played)
+        stage = DownlinkStage(
+            Converter(source, target), Ear("downlink", source, log), log, await playout.get(), on_played
+        )
         async for chunk in downlink:
             stage.take(chunk)

@@ -10,13 +10,17 @@ from voxpipe.dsp._g711 import alaw_decode, alaw_encode, ulaw_decode, ulaw_encode
 from voxpipe.dsp._resample import Resampler
 from voxpipe.dsp.buffer import Buffer
 from voxpipe.dsp.convert import Converter
+from voxpipe.dsp.diagnosis import Diagnosis, Second, Suspicion
 from voxpipe.dsp.level import Level, measure_level
 
 __all__ = [
     "Buffer",
     "Converter",
+    "Diagnosis",
     "Level",
     "Resampler",
+    "Second",
+    "Suspicion",
     "alaw_decode",
     "alaw_encode",
     "measure_level",
