@@ -32,7 +32,7 @@ async def test_each_second_of_each_side_has_its_level(autojump_clock: MockClock,
     assert len(uplink) == len(call.session.uplink) // 48_000
     # A window ends with the chunk that completes it.
     assert 2 < len(downlink) <= call.outcome.summary["downlink"]["bytes"] // 48_000
-    assert uplink[0]["rms_dbfs"] == pytest.approx(-15, abs=6)
+    assert uplink[0]["rms_dbfs"] == pytest.approx(-22, abs=3)
     assert uplink[-1]["rms_dbfs"] is None
     assert uplink[-1]["zero_run_samples"] == 8_000
     assert suspected(call) == []
