@@ -1,176 +1,24 @@
-"""The command ``voxpipe`` as a user has it: its help, its exit status, its one-line errors, and its files."""
+"""The command ``voxpipe`` as a user has it: what its processes do together, their exit status, and their files."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import socket
 import subprocess
-import sys
-import threading
 import time
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import UUID
 
 import pytest
 import soundfile
+from command import COMMAND, ENVIRON, Background, run
 from websockets.sync.client import connect
 
 from voxpipe.audio import SLIN8
 from voxpipe.testing.signals import align, speech_like
 from voxpipe.wav import read_wav, write_wav
-
-COMMAND = [sys.executable, "-W", "error", "-m", "voxpipe"]
-ENVIRON = {**os.environ, "OPENAI_API_KEY": "sk-not-used", "COLUMNS": "200"}
-
-
-def run(
-    *args: object, cwd: Path | None = None, environ: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run the command to its end."""
-    return subprocess.run(
-        [*COMMAND, *map(str, args)],
-        cwd=cwd,
-        env=ENVIRON if environ is None else environ,
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
-
-
-class Background:
-    """A running command, with the lines it has printed on standard error so far."""
-
-    def __init__(self, *args: object) -> None:
-        self.lines: list[str] = []
-        self.process = subprocess.Popen([*COMMAND, *map(str, args)], env=ENVIRON, stderr=subprocess.PIPE, text=True)
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stderr is not None
-        with self.process.stderr as lines:
-            for line in lines:
-                self.lines.append(line)
-
-    def wait_for(self, pattern: str) -> re.Match[str]:
-        """Wait for a line and return what matched in it."""
-        deadline_s = time.monotonic() + 20
-        while time.monotonic() < deadline_s:
-            for line in list(self.lines):
-                if found := re.search(pattern, line):
-                    return found
-            time.sleep(0.02)
-        raise AssertionError(f"expected a line with {pattern!r}, got {self.lines}")
-
-    def signal(self, number: int) -> None:
-        """Send a signal."""
-        self.process.send_signal(number)
-
-    def end(self) -> int:
-        """Wait for the end and return the exit status."""
-        try:
-            return self.process.wait(20)
-        finally:
-            self.process.kill()
-            self._reader.join()
-
-
-# --- help, usage, configuration ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("command", ["demo", "serve", "init", "call", "simulate"])
-def test_help_explains_every_flag(command: str) -> None:
-    """Each parameter in the help has words beside it."""
-    done = run(command, "--help")
-    assert done.returncode == 0
-    flags = re.findall(r"^│ \*? *([A-Z]* ?--[a-z-]+.*?)│$", done.stdout, re.MULTILINE)
-    assert len(flags) >= 3
-    for flag in flags:
-        assert re.search(r"--[a-z-]+( -\w)?( [A-Z.]+)?\s{2,}\S", flag), flag
-
-
-@pytest.mark.parametrize(
-    ("args", "message"),
-    [
-        (["serve", "--set", "leg.fromat=slin8"], "leg.fromat: expected one of format, "),
-        (["serve", "--max-legs", "0"], "gateway.max_legs: expected 1 to 100000, got 0"),
-        (["serve", "--listen", "9092"], "gateway.listen: expected HOST:PORT, got '9092'"),
-        (["serve", "--set", "nonsense"], "--set: expected TABLE.KEY=VALUE, got 'nonsense'"),
-        (["serve", "--config", "missing.toml"], "missing.toml: expected a TOML file, found none"),
-        (["serve", "--dialect", "klingon"], "provider.dialect: expected openai or openai-beta, got 'klingon'"),
-        (["serve", "--url", "http://x"], "provider.url: expected"),
-        (["serve", "--set", "leg.failure_wav=none.wav"], "leg.failure_wav: "),
-        (["demo", "--scenario", "sunshine"], "--scenario: expected one of parrot, "),
-        (["demo", "--caller", "none.wav"], "none.wav"),
-        (["call", "nowhere"], "expected HOST:PORT, got 'nowhere'"),
-        (["call", "127.0.0.1:1", "--dtmf", "12X"], "expected DTMF digits (0-9 * # A-D), got 'X'"),
-        (["call", "127.0.0.1:1", "--calls", "0"], "expected 1 call or more, got 0"),
-        (["simulate", "--scenario", "sunshine"], "--scenario: expected one of parrot, "),
-        (["call", "127.0.0.1:1", "--calls", "2", "--uuid", str(UUID(int=7))], "expected one call with a UUID"),
-        (["call", "127.0.0.1:1", "--seconds", "-1"], "expected seconds of 0 or more, got -1"),
-        (["call", "127.0.0.1:1", "--seconds", "nan"], "expected seconds of 0 or more, got nan"),
-        (["init", "--asterik"], "expected a file, - or a known option, got '--asterik'"),
-        (["init", "--config", "c.toml", "new.toml"], "--config: expected it with --asterisk"),
-        (
-            ["serve", "--listen", "nosuch.invalid:1"],
-            "gateway.listen: expected an address of this machine, got 'nosuch.i",
-        ),
-        (["simulate", "--listen", "nosuch.invalid:1"], "--listen: expected an address of this machine, got 'nosuch.i"),
-        (["call", "127.0.0.1:1", "--record", "none/x.wav"], "none/x.wav: expected a file in a folder that can be writ"),
-        (["frobnicate"], "frobnicate"),
-        (["serve", "--colour", "red"], "--colour"),
-    ],
-    ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
-)
-def test_wrong_usage_is_one_error_with_status_2(tmp_path: Path, args: list[str], message: str) -> None:
-    """What cannot be done as asked says what was expected and what was found, without a traceback."""
-    done = run(*args, cwd=tmp_path)
-    assert done.returncode == 2
-    assert message in done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    assert not any(tmp_path.rglob("*.jsonl"))
-
-
-def test_serving_the_vendor_without_a_key_is_an_error(tmp_path: Path) -> None:
-    """With the dialect's own URL and no key, nothing starts."""
-    environ = {name: value for name, value in ENVIRON.items() if name != "OPENAI_API_KEY"}
-    done = run("serve", cwd=tmp_path, environ=environ)
-    assert done.returncode == 2
-    assert "provider.api_key: expected a key in OPENAI_API_KEY" in done.stderr
-
-
-def test_init_writes_a_file_once(tmp_path: Path) -> None:
-    """The file is valid TOML, and a second run leaves it as it is."""
-    assert run("init", cwd=tmp_path).returncode == 0
-    file = tmp_path / "voxpipe.toml"
-    assert set(tomllib.loads(file.read_text())) >= {"gateway", "leg", "provider", "session", "log", "limits"}
-    file.write_text("mine = 1\n")
-    again = run("init", cwd=tmp_path)
-    assert again.returncode == 2
-    assert "expected no file there, found one" in again.stderr
-    assert file.read_text() == "mine = 1\n"
-
-
-def test_init_writes_to_standard_output() -> None:
-    """With a hyphen for a file, as the README has it."""
-    done = run("init", "-")
-    assert done.returncode == 0
-    assert "gateway" in tomllib.loads(done.stdout)
-
-
-def test_init_asterisk_follows_the_configuration(tmp_path: Path) -> None:
-    """The dialplan names the configured port and format."""
-    (tmp_path / "c.toml").write_text('[gateway]\nlisten = "10.1.2.3:7777"\n[leg]\nformat = "ulaw8"\n')
-    done = run("init", "--asterisk", "--config", "c.toml", cwd=tmp_path)
-    assert done.returncode == 0
-    assert "Dial(AudioSocket/10.1.2.3:7777/${UUID()}/c(ulaw))" in done.stdout
-
 
 # --- demo -------------------------------------------------------------------------------------------------------------
 
@@ -323,6 +171,17 @@ def test_a_call_that_nobody_takes_fails() -> None:
     done = run("call", f"127.0.0.1:{port}")
     assert done.returncode == 1
     assert f"no connection to 127.0.0.1:{port}: is the gateway running?" in done.stderr
+
+
+@pytest.mark.sockets
+def test_an_answer_may_be_asked_for(tmp_path: Path, simulator: Background) -> None:
+    """A caller who says nothing hears nothing: well without --expect-answer, and status 1 with it."""
+    gateway, address = serve(simulator, tmp_path / "logs")
+    write_wav(tmp_path / "quiet.wav", bytes(16_000), SLIN8)
+    assert run("call", address, "--wav", tmp_path / "quiet.wav", "--seconds", 1).returncode == 0
+    assert run("call", address, "--wav", tmp_path / "quiet.wav", "--seconds", 1, "--expect-answer").returncode == 1
+    gateway.signal(signal.SIGTERM)
+    assert gateway.end() == 0
 
 
 @pytest.mark.sockets

@@ -208,6 +208,7 @@ def call(
     seconds: float | None = None,
     mic: Annotated[bool, Parameter(negative=())] = False,
     json: Annotated[bool, Parameter(negative=())] = False,
+    expect_answer: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
     """Call an AudioSocket server as Asterisk does, and measure what comes back.
 
@@ -238,8 +239,10 @@ def call(
         Speak and listen with this machine's sound devices (needs voxpipe[mic]).
     json
         Print what was measured as JSON.
+    expect_answer
+        Exit status 1, too, when a caller heard no speech.
     """
-    host, port = _address(address)
+    host, port = _address(address, "ADDRESS")
     terminal = Terminal()
 
     def tell(event: CallerEvent) -> None:
@@ -277,7 +280,8 @@ def call(
         sys.stdout.buffer.write(orjson.dumps([r.to_json() for r in results], option=orjson.OPT_INDENT_2) + b"\n")
     else:
         _print_calls(results)
-    return FAILED if any(result.faults for result in results) else 0
+    silent = expect_answer and any(result.first_answer_s is None for result in results)
+    return FAILED if silent or any(result.faults for result in results) else 0
 
 
 async def _set_at_sigint(hang_up: trio.Event) -> None:
@@ -320,7 +324,7 @@ def simulate_command(
     listen
         HOST:PORT to listen on; the URL is ws://HOST:PORT/v1/realtime.
     """
-    host, port = _address(listen)
+    host, port = _address(listen, "--listen")
     if scenario not in SCENARIOS:
         raise ConfigError("--scenario", f"expected one of {', '.join(SCENARIOS)}, got {scenario!r}")
     get_dialect(dialect)
@@ -341,11 +345,11 @@ def simulate_command(
     return FAILED if complaints else 0
 
 
-def _address(text: str) -> tuple[str, int]:
+def _address(text: str, name: str) -> tuple[str, int]:
     try:
         return parse_address(text)
     except ValueError as error:
-        raise ConfigError("", str(error)) from None
+        raise ConfigError(name, str(error)) from None
 
 
 def main() -> None:

@@ -245,7 +245,7 @@ class Call:
     def _fail(self, error: VoxpipeError) -> None:
         self.log.record("leg.failed", describe_error(error))
         self._note_end(str(error), error)
-        self._end(str(error))
+        self._end("leg failed")
 
     def _end(self, reason: str) -> None:
         self._note_end(reason)
