@@ -8,6 +8,7 @@ and ``direction``. Events of our own have dotted names in the same style.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -18,7 +19,7 @@ import cattrs
 import orjson
 import pybase64
 
-from voxpipe.audio import AudioFormat
+from voxpipe.audio import NS_PER_S, AudioFormat
 from voxpipe.errors import RecordError
 
 SCHEMA_VERSION = 1
@@ -33,6 +34,7 @@ MAX_DEPTH = 64
 SECRET_KEYS = frozenset(
     {"authorization", "api_key", "api-key", "apikey", "token", "secret", "password", "client_secret"}
 )
+_SCALARS = frozenset({int, float, bool, type(None)})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -96,7 +98,13 @@ def parse_line(line: bytes | str, line_no: int = 1) -> Record:
 
 def format_timestamp(unix_ns: int) -> str:
     """Write an instant as ISO 8601 in UTC with microseconds."""
-    return (_EPOCH + timedelta(microseconds=unix_ns // 1000)).isoformat(timespec="microseconds")
+    second, rest_ns = divmod(unix_ns, NS_PER_S)
+    return f"{_format_second(second)}.{rest_ns // 1000:06d}+00:00"
+
+
+@functools.lru_cache(maxsize=16)  # a hundred records of a call share a second
+def _format_second(second: int) -> str:
+    return (_EPOCH + timedelta(seconds=second)).replace(tzinfo=None).isoformat(timespec="seconds")
 
 
 def digest_audio(audio: bytes, format_: AudioFormat | None) -> dict[str, Any]:
@@ -122,24 +130,32 @@ def redact(value: Any, secrets: frozenset[str] = frozenset(), depth: int = MAX_D
 
     What is nested deeper than ``depth`` is cut off and said to be.
     """
-    if isinstance(value, Mapping | list | tuple) and not depth:
-        return TOO_DEEP
+    kind = type(value)
+    if kind is str:
+        for secret in secrets:
+            if secret in value:
+                value = value.replace(secret, REDACTED)
+        return value
+    if kind in _SCALARS:
+        return value
     if isinstance(value, Mapping):
+        if not depth:
+            return TOO_DEEP
         return {name: _redact_key(str(name), item, secrets, depth - 1) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [redact(item, secrets, depth - 1) for item in value]
-    if isinstance(value, str):
-        for secret in secrets:
-            value = value.replace(secret, REDACTED)
+        return [redact(item, secrets, depth - 1) for item in value] if depth else TOO_DEEP
     return value
 
 
 def _redact_key(name: str, value: Any, secrets: frozenset[str], depth: int) -> Any:
-    if name.lower() in SECRET_KEYS and value is not None:
+    if value is None:
+        return None
+    lower = name.lower()
+    if lower in SECRET_KEYS:
         if not isinstance(value, Mapping):
             return REDACTED
         # A table of that name may be the schema of a tool's parameter, which is evidence; a secret is its value.
         value = {inner: REDACTED if inner == "value" else item for inner, item in value.items()}
-    if name.lower() == "headers" and isinstance(value, Mapping):
+    if lower == "headers" and isinstance(value, Mapping):
         return dict.fromkeys(value, REDACTED)
     return redact(value, secrets, depth)
