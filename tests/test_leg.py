@@ -88,11 +88,14 @@ async def test_the_callers_first_word_waits_for_the_acknowledgement(
 async def test_a_late_acknowledgement_costs_the_oldest_words_and_is_recorded(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:
-    """Beyond a second the oldest frames give way; each loss is in the log and the sum in the summary."""
+    """Beyond a second the oldest frames give way: the first loss is told at once, the rest once a second, all counted."""
     call = await make_call(HELLO_AND_WAIT, "slow-ack")
     lost = call.outcome.summary["uplink"]["overrun_frames"]
     assert 20 <= lost <= 30
-    assert len(call.of("uplink.overrun")) == lost
+    losses = call.data("uplink.overrun")
+    assert losses[0] == {"frames": 1, "total_frames": 1}
+    assert len(losses) == 2
+    assert sum(data["frames"] for data in losses) == losses[-1]["total_frames"] == lost
     assert call.outcome.summary["uplink"]["append_chunks"] == 225 - lost
 
 

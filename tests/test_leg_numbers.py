@@ -52,7 +52,7 @@ def check_uplink(call: VirtualCall) -> None:
     assert uplink["bytes"] == sum(audio["bytes"] for audio in messages)
     assert uplink["append_chunks"] == appends(call)
     assert uplink["append_bytes"] == len(call.session.uplink)
-    assert uplink["overrun_frames"] == len(call.of("uplink.overrun"))
+    assert uplink["overrun_frames"] == sum(data["frames"] for data in call.data("uplink.overrun"))
 
 
 def check_downlink(call: VirtualCall) -> None:

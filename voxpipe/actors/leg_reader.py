@@ -6,15 +6,18 @@ waits for anything but the leg: where the uplink is full, the oldest frame gives
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 
 import attrs
 import trio
 
 from voxpipe.actors.audiosocket_leg import Leg
 from voxpipe.actors.ear import Ear
+from voxpipe.actors.monotonic import now_ns
 from voxpipe.actors.one_shot import OneShot
 from voxpipe.actors.sink import CallLog
+from voxpipe.audio import NS_PER_S
 from voxpipe.sansio.audiosocket import Framer
 from voxpipe.sansio.leg import (
     DigitReceived,
@@ -27,6 +30,7 @@ from voxpipe.sansio.leg import (
     UnknownKindReceived,
 )
 
+LOSSES_INTERVAL_NS = NS_PER_S
 AUDIO_MESSAGE = {"message_type": "audio"}
 
 
@@ -54,7 +58,7 @@ async def read_leg(
     """
     reader = _Reader(uplink, oldest, formats, log, statistics)
     reason = "leg closed by the peer"
-    with uplink, oldest:
+    with uplink, oldest, closing_losses(reader):
         while (events := await leg.receive()) is not None:
             for event in events:
                 reader.take(event)
@@ -63,6 +67,15 @@ async def read_leg(
                 break
     log.record("audiosocket.closed", {"because": reason}, "received")
     on_end(reason)
+
+
+@contextlib.contextmanager
+def closing_losses(reader: _Reader) -> Iterator[None]:
+    """Leave no loss untold, however the reading ends."""
+    try:
+        yield
+    finally:
+        reader.tell_losses()
 
 
 class _Reader:
@@ -81,6 +94,8 @@ class _Reader:
         self._statistics = statistics
         self._framer: Framer | None = None
         self._ear: Ear | None = None
+        self._untold_frames = 0
+        self._tell_again_ns = 0
 
     def take(self, event: LegEvent) -> None:
         if isinstance(event, LegAudioReceived):
@@ -110,7 +125,17 @@ class _Reader:
                 self._oldest.receive_nowait()
                 self._uplink.send_nowait(frame)
                 self._statistics.overrun_frames += 1
-                self._log.record("uplink.overrun", {"frames": 1, "total_frames": self._statistics.overrun_frames})
+                self._untold_frames += 1
+        if self._untold_frames and now_ns() >= self._tell_again_ns:
+            self.tell_losses()
+
+    def tell_losses(self) -> None:
+        """Record what was lost since last told: the first loss at once, a storm of them once a second."""
+        if self._untold_frames:
+            total = self._statistics.overrun_frames
+            self._log.record("uplink.overrun", {"frames": self._untold_frames, "total_frames": total})
+            self._untold_frames = 0
+            self._tell_again_ns = now_ns() + LOSSES_INTERVAL_NS
 
 
 def describe(event: LegEvent) -> dict[str, object]:
