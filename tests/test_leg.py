@@ -88,7 +88,7 @@ async def test_the_callers_first_word_waits_for_the_acknowledgement(
 async def test_a_late_acknowledgement_costs_the_oldest_words_and_is_recorded(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:
-    """Beyond a second the oldest frames give way: the first loss is told at once, the rest once a second, all counted."""
+    """Beyond a second the oldest give way: the first loss is told at once, the rest by the second, all counted."""
     call = await make_call(HELLO_AND_WAIT, "slow-ack")
     lost = call.outcome.summary["uplink"]["overrun_frames"]
     assert 20 <= lost <= 30
