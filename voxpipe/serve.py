@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import signal
 from collections.abc import AsyncIterator
-from errno import EADDRINUSE
 
 import trio
 
-from voxpipe.config import Config
-from voxpipe.errors import ConfigError
+from voxpipe.config import Config, unusable_address
 from voxpipe.gateway import Gateway
 from voxpipe.terminal import Terminal
 
@@ -38,12 +36,6 @@ async def serve(config: Config, terminal: Terminal) -> int:
             status = await _cut_off_at(signals, terminal)
             nursery.cancel_scope.cancel()
     return 0 if finished.is_set() else status
-
-
-def unusable_address(path: str, listen: str, error: OSError) -> ConfigError:
-    """Say which address cannot be listened on; the system's own words do not."""
-    expected = "a free port" if error.errno == EADDRINUSE else "an address of this machine"
-    return ConfigError(path, f"expected {expected}, got {listen!r}: {error}")
 
 
 async def _drain_at(signals: AsyncIterator[int], gateway: Gateway) -> None:
