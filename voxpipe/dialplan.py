@@ -15,9 +15,9 @@ def asterisk_dialplan(config: Config) -> str:
 ; When voxpipe hangs up, the dialplan goes on with the next line.
 [voxpipe]
 ; The channel driver lets Asterisk convert: slin24 needs no resampling for a 24 kHz model.
-; Releases from before October 2025 know only slin.
+; Releases from before October 2025 know only slin. Without option g a call ends with its Dial().
 exten => agent,1,Answer()
- same => n,Dial(AudioSocket/{address}/${{UUID()}}/c({codec}))
+ same => n,Dial(AudioSocket/{address}/${{UUID()}}/c({codec}),,g)
  same => n,Hangup()
 
 ; The application works in every version, with slin at 8 kHz.
@@ -28,6 +28,7 @@ exten => agent8,1,Answer()
 
 
 TOKEN = """
+; VOXPIPE_TOKEN, in [globals], is context.token.
  same => n,Set(CURLOPT(httpheader)=Authorization: Bearer ${VOXPIPE_TOKEN})"""
 FORM = "caller=${URIENCODE(${CALLERID(num)})}&variables.name=${URIENCODE(${CALLERID(name)})}"
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import trio
 
 from voxpipe.config import Config, unusable_address
+from voxpipe.errors import ConfigError
 from voxpipe.gateway import Gateway
 from voxpipe.terminal import Terminal
 
@@ -17,6 +18,10 @@ INTERRUPTED = 130
 
 async def serve(config: Config, terminal: Terminal) -> int:
     """Serve until SIGINT or SIGTERM, then drain; a second signal ends at once. Return the exit status."""
+    if config.context.announced_only and not config.context.listen:
+        raise ConfigError(
+            "context.announced_only", "expected context.listen with it, got none: no call could be announced"
+        )
     gateway = Gateway(config, on_record=terminal.show, on_warning=terminal.warn)
     status = 0
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:

@@ -176,6 +176,22 @@ exten => s,1,Answer()
     found(resampled(answer, PCM24, SLIN8), recorded(asterisk.recording("heard.wav")), 0.98)
 
 
+@pytest.mark.parametrize("extension", ["agent", "agent8"])
+async def test_the_printed_dialplan_goes_on_after_voxpipe_hangs_up(
+    asterisk: Asterisk, tmp_path: Path, extension: str
+) -> None:
+    """With either extension the line behind the call is run, while the caller is still there."""
+    sound = asterisk.sound("silence", silence(SLIN8, 4), "sln")
+
+    def place_it(config: Config) -> str:
+        caller = f"[speaker]\nexten => s,1,Answer()\n same => n,Playback({sound})\n"
+        return place(asterisk, asterisk_dialplan(config) + caller, f"{extension}@voxpipe")
+
+    (call,) = await hold(tmp_path, "wrong-format", place_it)
+    assert isinstance(call.outcome.error, FormatMismatch)
+    assert f"Executing [{extension}@voxpipe:3] Hangup(" in call.asterisk_log
+
+
 QUIET = {
     "application, slin8": ("AudioSocket({uuid},{address})", "slin8", 5.0),
     "application, format unknown": ("AudioSocket({uuid},{address})", "auto", 4.0),
