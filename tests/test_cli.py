@@ -106,13 +106,6 @@ def test_help_explains_every_flag(command: str) -> None:
         (["serve", "--dialect", "klingon"], "provider.dialect: expected openai or openai-beta, got 'klingon'"),
         (["serve", "--url", "http://x"], "provider.url: expected"),
         (["serve", "--set", "leg.failure_wav=none.wav"], "leg.failure_wav: "),
-        (["serve", "--set", "context.announced_only=true"], "context.announced_only: expected context.listen with it"),
-        (["serve", "--set", "context.listen=0.0.0.0:9093"], "context.token: expected a token, since context.listen"),
-        (["serve", "--set", "context.listen=9093"], "context.listen: expected HOST:PORT, got '9093'"),
-        (
-            "serve --listen 127.0.0.1:0 --set context.token=t --set context.listen=nosuch.invalid:1".split(),
-            "context.listen: expected an address of this machine, got 'nosuch.invalid:1'",
-        ),
         (["demo", "--scenario", "sunshine"], "--scenario: expected one of parrot, "),
         (["demo", "--caller", "none.wav"], "none.wav"),
         (["call", "nowhere"], "expected HOST:PORT, got 'nowhere'"),
@@ -177,16 +170,6 @@ def test_init_asterisk_follows_the_configuration(tmp_path: Path) -> None:
     done = run("init", "--asterisk", "--config", "c.toml", cwd=tmp_path)
     assert done.returncode == 0
     assert "Dial(AudioSocket/10.1.2.3:7777/${UUID()}/c(ulaw),,g)" in done.stdout
-
-
-def test_init_asterisk_announces_calls_where_that_is_configured(tmp_path: Path) -> None:
-    """Two CURL() lines to the configured address; the token is named, and not printed."""
-    (tmp_path / "c.toml").write_text('[context]\nlisten = "0.0.0.0:7778"\ntoken = "tok-0123"\n')
-    done = run("init", "--asterisk", "--config", "c.toml", cwd=tmp_path)
-    assert done.returncode == 0
-    assert done.stdout.count("${CURL(http://127.0.0.1:7778/legs/${CALL}") == 2
-    assert "Authorization: Bearer ${VOXPIPE_TOKEN}" in done.stdout
-    assert "tok-0123" not in done.stdout
 
 
 # --- demo -------------------------------------------------------------------------------------------------------------
