@@ -195,13 +195,13 @@ class Gateway:
             with scope:
                 outcome = await run_leg(stream, self._config, given)
                 ended = ended_of(outcome)
-                if admitted or outcome.uuid is None:
+                if admitted is not None or outcome.uuid is None:
                     self._note_outcome(outcome)
         except Exception as error:  # noqa: BLE001 - the only one, but for the requests' in context_server
             self._note_crash(error)
         finally:
             self._silent.pop(scope, None)
-            if admitted:
+            if admitted is not None:
                 self.reception.end(admitted, ended)
                 self.statistics.active -= 1
                 if self.statistics.active == 0:
