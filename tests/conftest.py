@@ -1,6 +1,7 @@
 """Fixtures for all tests."""
 
+from served_context import serve
 from virtual_call import make_call
 from virtual_gateway import run_gateway
 
-__all__ = ["make_call", "run_gateway"]
+__all__ = ["make_call", "run_gateway", "serve"]

@@ -96,4 +96,4 @@ def test_init_asterisk_follows_the_configuration(tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text('[gateway]\nlisten = "10.1.2.3:7777"\n[leg]\nformat = "ulaw8"\n')
     done = run("init", "--asterisk", "--config", "c.toml", cwd=tmp_path)
     assert done.returncode == 0
-    assert "Dial(AudioSocket/10.1.2.3:7777/${UUID()}/c(ulaw))" in done.stdout
+    assert "Dial(AudioSocket/10.1.2.3:7777/${UUID()}/c(ulaw),,g)" in done.stdout

@@ -175,7 +175,7 @@ WRONG: list[tuple[str, Any, str]] = [
         "expected one of type, threshold, prefix_padding_ms, silence_duration_ms, "
         "idle_timeout_ms, eagerness, create_response, interrupt_response, got an unknown key",
     ),
-    ("asterisk.host", "x", "expected one of gateway, leg, provider, session, log, limits, got an unknown key"),
+    ("asterisk.host", "x", "expected one of gateway, leg, provider, session, context, log, limits, got an unknown key"),
     ("gateway", 5, "expected a table, got 5"),
 ]
 

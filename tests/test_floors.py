@@ -21,7 +21,7 @@ CONFIG = BASE | {"config", "structuring"}
 PURE = CONFIG | {"sansio"}
 ACTORS = PURE | {"dialects", "dsp", "actors", "wav", "websocket"}
 MAY_IMPORT: dict[str, set[str]] = {
-    "": ACTORS | {"leg", "gateway"},  # voxpipe/__init__.py, which offers the public names
+    "": ACTORS | {"context", "leg", "gateway"},  # voxpipe/__init__.py, which offers the public names
     "errors": set(),
     "audio": {"errors"},
     "structuring": BASE,
@@ -32,9 +32,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sansio": CONFIG,
     "dialects": PURE,
     "actors": ACTORS,
+    "context": PURE | {"dialects"},
     "summary": ACTORS | {"leg"},
-    "leg": ACTORS | {"summary"},
-    "gateway": ACTORS | {"leg"},
+    "leg": ACTORS | {"context", "summary"},
+    "reception": ACTORS | {"context", "leg"},
+    "context_server": CONFIG | {"context", "reception"},
+    "gateway": ACTORS | {"context", "context_server", "leg", "reception"},
     "analysis": BASE | {"sansio", "dsp", "wav"},
     # A peer built from the code under test proves nothing: no actors, no leg.
     "testing": PURE | {"dsp", "dialects", "wav", "websocket"},
@@ -121,6 +124,15 @@ def test_only_one_file_names_the_websocket_library(path: Path) -> None:
     assert named == set() or dotted(path) == "websocket"
 
 
+@EACH
+def test_only_one_file_names_the_http_server(path: Path) -> None:
+    """Whoever wants another HTTP server has one file to write, and who has none installed can run a gateway."""
+    named = {name.partition(".")[0] for name in imports(path)} & {"hypercorn", "starlette", "anyio"}
+    assert named == set() or dotted(path) == "context_server"
+    at_once = {node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.ImportFrom)}
+    assert "voxpipe.context_server" not in {node.module for node in at_once}
+
+
 def test_the_only_cycle_is_for_types() -> None:
     """An import that goes upwards is allowed under TYPE_CHECKING only, and each such is known."""
     for here, above in ONLY_FOR_TYPES:
@@ -131,7 +143,7 @@ def test_the_only_cycle_is_for_types() -> None:
         assert at_run_time == set()
 
 
-PURE_FILES = [path for path in sources() if floor(path) in ("sansio", "dialects")]
+PURE_FILES = [path for path in sources() if floor(path) in ("sansio", "dialects", "context")]
 
 
 @pytest.mark.parametrize("path", PURE_FILES, ids=ids)
@@ -159,8 +171,8 @@ def test_the_pure_half_runs_without_trio() -> None:
     assert result.stdout.strip() == "[]"
 
 
-def test_there_is_one_broad_except() -> None:
-    """The gateway's, which keeps the legs' faults apart."""
+def test_there_are_two_broad_excepts() -> None:
+    """The gateway's, which keeps the legs' faults apart, and the context server's, which keeps its own from them."""
     broad = [
         f"{path.name}:{node.lineno}"
         for path in sources()
@@ -168,7 +180,7 @@ def test_there_is_one_broad_except() -> None:
         if isinstance(node, ast.ExceptHandler)
         and (node.type is None or ast.unparse(node.type) in ("Exception", "BaseException"))
     ]
-    assert [place.partition(":")[0] for place in broad] == ["gateway.py"]
+    assert [place.partition(":")[0] for place in broad] == ["context_server.py", "gateway.py"]
 
 
 @EACH

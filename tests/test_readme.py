@@ -61,6 +61,14 @@ def test_the_dialplan_is_the_one_that_init_prints() -> None:
     assert dialplan == printed[printed.index("[voxpipe]") :]
 
 
+def test_the_announcing_dialplan_is_the_one_that_init_prints() -> None:
+    """The dialplan of the README's section on contexts is printed for the address which that names."""
+    (dialplan,) = [block for block in blocks() if block.startswith("exten => agent,")]
+    assert 'context.listen = "127.0.0.1:9093"' in README
+    printed = asterisk_dialplan(load_config(environ={}, overrides={"context.listen": "127.0.0.1:9093"}))
+    assert printed.endswith(dialplan)
+
+
 @pytest.mark.parametrize("line", sorted(set(commands())))
 def test_the_commands_are_commands(line: str) -> None:
     """Every command line of the README is understood."""

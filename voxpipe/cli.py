@@ -20,12 +20,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from voxpipe.audio import AudioFormat
-from voxpipe.config import load_config, parse_address, toml_template
+from voxpipe.config import load_config, parse_address, toml_template, unusable_address
 from voxpipe.demo import Demo, DemoPlan, run_demo
 from voxpipe.dialects import DIALECTS, get_dialect
 from voxpipe.dialplan import asterisk_dialplan
 from voxpipe.errors import AudioError, ConfigError, VoxpipeError
-from voxpipe.serve import serve, unusable_address
+from voxpipe.serve import serve
 from voxpipe.terminal import Terminal, summary_table
 from voxpipe.testing.asterisk import CallerEvent
 from voxpipe.testing.caller_result import CallResult

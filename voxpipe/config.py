@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from errno import EADDRINUSE
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
@@ -86,6 +87,17 @@ def parse_address(value: str) -> tuple[str, int]:
 def format_address(host: str, port: int) -> str:
     """Join what ``parse_address`` has split."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def unusable_address(path: str, listen: str, error: OSError) -> ConfigError:
+    """Say which address cannot be listened on; the system's own words do not."""
+    expected = "a free port" if error.errno == EADDRINUSE else "an address of this machine"
+    return ConfigError(path, f"expected {expected}, got {listen!r}: {error}")
+
+
+def _is_address_or_empty(value: str) -> None:
+    if value:
+        parse_address(value)
 
 
 @attrs.frozen
@@ -194,6 +206,28 @@ class SessionConfig:
 
 
 @attrs.frozen
+class ContextConfig:
+    """The HTTP endpoint that gives a call its context before it comes, and tells how it ended."""
+
+    listen: str = key(
+        "",
+        "HOST:PORT for the requests of a dialplan; empty: off; an address beyond loopback needs context.token",
+        check=_is_address_or_empty,
+    )
+    token: str = key("", "requests must bring it as Authorization: Bearer; empty: none is asked for", secret=True)
+    announced_only: bool = key(False, "only announced calls are taken, each announcement for one call")
+    expires_s: float = key(60.0, "how long an announcement waits for its call", check=between(0.1, 86_400))
+    max_announced: int = key(
+        1000, "announcements that wait for their calls; a further one is refused", check=between(1, 1_000_000)
+    )
+    outcomes_s: float = key(600.0, "how long it can be asked how a call ended", check=between(0.1, 86_400))
+    max_outcomes: int = key(
+        1000, "ended calls that can be asked about; then the oldest goes", check=between(1, 1_000_000)
+    )
+    log_variables: bool = key(False, "caller number and variables in the logs; otherwise they are redacted")
+
+
+@attrs.frozen
 class LogConfig:
     """The evidence."""
 
@@ -230,12 +264,13 @@ class Config:
     leg: LegConfig = key(LegConfig, "The telephone side.")
     provider: ProviderConfig = key(ProviderConfig, "The provider's side.")
     session: SessionConfig = key(SessionConfig, "What the agent is told.")
+    context: ContextConfig = key(ContextConfig, "What calls are announced to.")
     log: LogConfig = key(LogConfig, "The evidence.")
     limits: LimitsConfig = key(LimitsConfig, "The bounds of the queues.")
 
 
 _CONVERTER = make_converter()
-TABLES = (GatewayConfig, LegConfig, ProviderConfig, SessionConfig, LogConfig, LimitsConfig)
+TABLES = (GatewayConfig, LegConfig, ProviderConfig, SessionConfig, ContextConfig, LogConfig, LimitsConfig)
 for _model in (TurnDetectionConfig, TranscriptionConfig, *TABLES, Config):
     attrs.resolve_types(_model)
 

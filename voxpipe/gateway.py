@@ -1,6 +1,6 @@
 """The gateway: listens, gives each leg a nursery of its own, and keeps their faults apart.
 
-One leg's failure, even a bug of ours, never touches another's: here is the only broad ``except`` of the library. What
+One leg's failure, even a bug of ours, never touches another's: hence the broad ``except``. What
 concerns no single leg (started, refused, drained) goes into the gateway's own log, in the same schema as a leg's.
 """
 
@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import attrs
@@ -23,15 +23,22 @@ from voxpipe.actors.monotonic import now_ns
 from voxpipe.actors.sink import CallLog, Entry, RecordObserver, write_records
 from voxpipe.audio import FormatPair
 from voxpipe.config import Config, ProviderConfig, format_address, parse_address
+from voxpipe.context import Ended, LegContext, check_context
 from voxpipe.dialects import get_dialect
 from voxpipe.errors import ConfigError, VoxpipeError
 from voxpipe.leg import LegOutcome, Surroundings, find_api_key, known_secrets, run_leg
+from voxpipe.reception import Reception, ended_of
 from voxpipe.sansio.audiosocket import HANGUP
 from voxpipe.sansio.records import format_timestamp
 from voxpipe.wav import read_wav
 from voxpipe.websocket import Dial, dial_tcp, parse_url, system_trust
 
+if TYPE_CHECKING:
+    from voxpipe.context_server import ContextServer
+
 REFUSE_TIMEOUT_S = 1.0
+SETTLE_TIMEOUT_S = 2.0
+"""After a drain: the dialplan of the last announced call has not asked yet how that ended."""
 SILENT_LIMIT = 64
 """Connections that have not said their UUID yet; they take no place of a leg's."""
 GatewayStarted = tuple[str, int]
@@ -68,6 +75,10 @@ class Gateway:
     ) -> None:
         check_config(config)
         self.statistics = GatewayStatistics()
+        self.reception = Reception(config, self._record)
+        """Announce calls here, and ask how they ended; over HTTP with ``context.listen``."""
+        self.context_address: GatewayStarted | None = None
+        """Where the reception is served, once it is."""
         self._config = config
         self._on_outcome = on_outcome
         self._unix_ns = unix_ns
@@ -93,33 +104,67 @@ class Gateway:
 
         Raises ``OSError`` when the address cannot be listened on, ``ConfigError`` when the log cannot be written.
         """
+        desk = self._make_desk()
         host, port = parse_address(self._config.gateway.listen)
         listeners = await trio.open_tcp_listeners(port, host=host)
         try:
+            if desk is not None:
+                await desk.listen()
             async with trio.open_nursery() as sink:
                 refusal = await self._open_log(sink)
                 if refusal is None:
-                    await self._serve(listeners, task_status)
+                    await self._serve(listeners, desk, task_status)
         finally:
             for listener in listeners:
                 await listener.aclose()
+            if desk is not None:
+                await desk.aclose()
         if refusal is not None:
             raise refusal  # outside of the nursery, which would wrap it
 
-    async def _serve(self, listeners: list[trio.SocketListener], task_status: trio.TaskStatus[GatewayStarted]) -> None:
+    async def _serve(
+        self,
+        listeners: list[trio.SocketListener],
+        desk: ContextServer | None,
+        task_status: trio.TaskStatus[GatewayStarted],
+    ) -> None:
         address: GatewayStarted = listeners[0].socket.getsockname()[:2]
         try:
             self._record("gateway.started", {"listen": format_address(*address)})
-            task_status.started(address)
-            await self._accept_until_drained(listeners)
+            async with trio.open_nursery() as aside:
+                aside.start_soon(self.reception.expire)
+                if desk is not None:
+                    self.context_address = desk.address
+                    self._record("context.started", {"listen": format_address(*desk.address)})
+                    aside.start_soon(desk.serve)
+                task_status.started(address)
+                await self._accept_until_drained(listeners)
+                if desk is not None:
+                    await self.reception.settle(SETTLE_TIMEOUT_S)
+                    await desk.drain()
+                aside.cancel_scope.cancel()
         finally:
             with trio.CancelScope(shield=True):
                 assert self._log is not None
                 await self._log.finish("gateway.stopped", attrs.asdict(self.statistics))
 
+    def _make_desk(self) -> ContextServer | None:
+        if not self._config.context.listen:
+            return None
+        try:
+            from voxpipe.context_server import ContextServer, Health
+        except ModuleNotFoundError as error:
+            raise ConfigError("context.listen", f"expected voxpipe[context] to be installed: {error}") from error
+
+        def health() -> Health:
+            return Health(self.statistics.active, self._draining.is_set())
+
+        return ContextServer(self._config.context, self.reception, health, self._note_context_crash)
+
     async def serve_stream(self, stream: trio.abc.Stream) -> None:
         """Run one leg on a stream, or refuse it; a fault of the leg stays here."""
-        if because := self._why_full():
+        # Who is announced may say its UUID first: a dialplan will ask how that call ended.
+        if not self.reception.expects_calls and (because := self._why_full()):
             self._note_refusal(because)
             await _hang_up(stream)
             return
@@ -130,28 +175,34 @@ class Gateway:
             self._note_refusal(f"expected the UUID, got nothing from the oldest of {SILENT_LIMIT} silent connections")
         scope = trio.CancelScope()
         self._silent[scope] = None
-        admitted = False
+        admitted: UUID | None = None
+        context: LegContext | None = None
+        ended = Ended("failed", "crashed or cancelled")
 
-        def admit(_uuid: UUID) -> str:
-            nonlocal admitted
+        def admit(uuid: UUID) -> str:
+            nonlocal admitted, context
             self._silent.pop(scope, None)
-            if because := self._why_full():
+            if because := self._why_full() or self.reception.why_unannounced(uuid):
                 self._note_refusal(because)
+                self.reception.refuse(uuid, because)
                 return because
-            admitted = True
+            admitted, context = uuid, self.reception.begin(uuid)
             self._note_leg()
             return ""
 
+        given = attrs.evolve(self._given, admit=admit, context=lambda _uuid: context)
         try:
             with scope:
-                outcome = await run_leg(stream, self._config, attrs.evolve(self._given, admit=admit))
-                if admitted or outcome.uuid is None:
+                outcome = await run_leg(stream, self._config, given)
+                ended = ended_of(outcome)
+                if admitted is not None or outcome.uuid is None:
                     self._note_outcome(outcome)
-        except Exception as error:  # noqa: BLE001 - the only one
+        except Exception as error:  # noqa: BLE001 - the only one, but for the requests' in context_server
             self._note_crash(error)
         finally:
             self._silent.pop(scope, None)
-            if admitted:
+            if admitted is not None:
+                self.reception.end(admitted, ended)
                 self.statistics.active -= 1
                 if self.statistics.active == 0:
                     self._idle.set()
@@ -203,6 +254,12 @@ class Gateway:
         self._record("leg.crashed", {"error": type(bug).__name__, "message": str(bug), "traceback": where})
         self._given.on_warning(f"a leg crashed: {bug!r}\n{where}")
 
+    def _note_context_crash(self, error: Exception) -> None:
+        where = "".join(traceback.format_exception(error))
+        bug = _innermost(error)
+        self._record("context.crashed", {"error": type(bug).__name__, "message": str(bug), "traceback": where})
+        self._given.on_warning(f"a request for a call's context crashed: {bug!r}\n{where}")
+
     def _note_outcome(self, outcome: LegOutcome) -> None:
         uuid = None if outcome.uuid is None else str(outcome.uuid)
         log = None if outcome.log is None else outcome.log.name
@@ -222,7 +279,7 @@ class Gateway:
             start_ns=now_ns(),
             start_unix_ns=start_unix_ns,
             now_ns=now_ns,
-            secrets=known_secrets(self._config.provider),
+            secrets=known_secrets(self._config.provider) | {self._config.context.token} - {""},
             observer=self._given.on_record,
         )
         try:
@@ -267,6 +324,7 @@ def check_config(config: Config) -> None:
                 path, f"expected {default!r}, since {dialect.name} has no word for the key, got {value!r}"
             )
     _check_templates(config.provider)
+    check_context(config.context)
     try:
         parse_url(config.provider.url or dialect.url)
     except ValueError as error:

@@ -59,6 +59,7 @@ from voxpipe.actors.sink import CallLog, Entry, RecordObserver, write_records
 from voxpipe.actors.transcode import transcode_downlink, transcode_uplink
 from voxpipe.audio import PTIME_MS, SLIN8, AudioFormat, FormatPair
 from voxpipe.config import Config, ProviderConfig
+from voxpipe.context import LegContext
 from voxpipe.dialects import get_dialect
 from voxpipe.dsp import Converter
 from voxpipe.errors import ProtocolError, RemoteProtocolError, VoxpipeError
@@ -93,6 +94,8 @@ class Surroundings:
     """Set it, and the leg finishes what waits and hangs up."""
     admit: Callable[[UUID], str] = lambda _uuid: ""
     """Asked once the UUID is known: a reason to refuse the leg, or nothing."""
+    context: Callable[[UUID], LegContext | None] = lambda _uuid: None
+    """Asked once the leg is admitted: what was announced for it, its configuration included."""
     unix_ns: Callable[[], int] = time.time_ns
 
 
@@ -137,6 +140,8 @@ async def run_leg(stream: trio.abc.Stream, config: Config, surroundings: Surroun
             return LegOutcome(None, "leg closed before its UUID", None, None, {})
         if refused := given.admit(uuid):
             return LegOutcome(uuid, refused, None, None, {})
+        context = given.context(uuid) or LegContext(config)
+        config = context.config
         start_ns, start_unix_ns = now_ns(), given.unix_ns()
         path = _log_path(config, uuid, start_unix_ns)
         send, receive = trio.open_memory_channel[Entry](config.limits.records)
@@ -149,7 +154,7 @@ async def run_leg(stream: trio.abc.Stream, config: Config, surroundings: Surroun
             start_unix_ns=start_unix_ns,
             now_ns=now_ns,
             audio=config.log.audio,
-            secrets=known_secrets(config.provider),
+            secrets=known_secrets(config.provider) | context.secrets,
             observer=given.on_record,
         )
         call = Call(leg, configured, config, log, given, dialect, api_key)
@@ -160,6 +165,8 @@ async def run_leg(stream: trio.abc.Stream, config: Config, surroundings: Surroun
                 refusal = VoxpipeError(f"expected to write {path}, got {error}")
                 return LegOutcome(uuid, str(refusal), refusal, None, {})
             log.record("leg.started", {"format": config.leg.format, "log": path.name, "dialect": dialect.name})
+            if context.told:
+                log.record("leg.context", dict(context.told))
             try:
                 await call.run()
             finally:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import signal
 from collections.abc import AsyncIterator
-from errno import EADDRINUSE
 
 import trio
 
-from voxpipe.config import Config
+from voxpipe.config import Config, unusable_address
 from voxpipe.errors import ConfigError
 from voxpipe.gateway import Gateway
 from voxpipe.terminal import Terminal
@@ -19,6 +18,10 @@ INTERRUPTED = 130
 
 async def serve(config: Config, terminal: Terminal) -> int:
     """Serve until SIGINT or SIGTERM, then drain; a second signal ends at once. Return the exit status."""
+    if config.context.announced_only and not config.context.listen:
+        raise ConfigError(
+            "context.announced_only", "expected context.listen with it, got none: no call could be announced"
+        )
     gateway = Gateway(config, on_record=terminal.show, on_warning=terminal.warn)
     status = 0
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
@@ -38,12 +41,6 @@ async def serve(config: Config, terminal: Terminal) -> int:
             status = await _cut_off_at(signals, terminal)
             nursery.cancel_scope.cancel()
     return 0 if finished.is_set() else status
-
-
-def unusable_address(path: str, listen: str, error: OSError) -> ConfigError:
-    """Say which address cannot be listened on; the system's own words do not."""
-    expected = "a free port" if error.errno == EADDRINUSE else "an address of this machine"
-    return ConfigError(path, f"expected {expected}, got {listen!r}: {error}")
 
 
 async def _drain_at(signals: AsyncIterator[int], gateway: Gateway) -> None:

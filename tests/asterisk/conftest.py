@@ -18,7 +18,7 @@ INSIDE = "/mnt/rig"
 MODULES = """
     res_audiosocket app_audiosocket chan_audiosocket pbx_config pbx_spool res_timing_timerfd
     app_playback app_echo app_mixmonitor app_senddtmf app_dial app_exec app_verbose app_stack
-    func_channel func_callerid func_strings func_logic func_uuid func_volume
+    func_channel func_callerid func_strings func_logic func_uuid func_volume func_uri res_curl func_curl
     format_wav format_sln format_pcm codec_ulaw codec_alaw codec_a_mu codec_resample
     bridge_simple bridge_softmix bridge_builtin_features
 """.split()  # noqa: SIM905 - a list that people read and extend

@@ -6,28 +6,21 @@ Asterisk recorded on its way to the caller.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
-import attrs
 import pytest
-import trio
 from asterisk_call import goes_on, place, place_call, recorded, resampled, speech
+from asterisk_gateway import RealCall, hold
 
 from voxpipe.audio import NS_PER_S, PCM24, SLIN8, SLIN24
-from voxpipe.config import Config, structure_config
+from voxpipe.config import Config
 from voxpipe.dialplan import asterisk_dialplan
 from voxpipe.dsp import Converter
 from voxpipe.errors import FormatMismatch
-from voxpipe.gateway import Gateway
-from voxpipe.leg import LegOutcome
-from voxpipe.sansio.records import Record, parse_line
 from voxpipe.testing.caller_run import APOLOGY
-from voxpipe.testing.provider import Provider
 from voxpipe.testing.provider_evidence import ProviderSession
-from voxpipe.testing.scenario import SCENARIOS
 from voxpipe.testing.signals import Alignment, align, silence
 from voxpipe.wav import read_wav
 
@@ -38,63 +31,6 @@ pytestmark = [pytest.mark.asterisk, pytest.mark.sockets]
 
 FIRST_TURN_S = 2.5
 """caller.wav up to somewhere in its pause."""
-CALL_TIMEOUT_S = 60.0
-
-
-@attrs.frozen
-class RealCall:
-    """One leg after its end: Asterisk's log, the gateway's outcome and records, the provider's evidence."""
-
-    asterisk_log: str
-    outcome: LegOutcome
-    records: list[Record]
-    session: ProviderSession
-
-    def of(self, event_type: str, **data: Any) -> list[Record]:
-        """The records of a type with these data, in order."""
-        records = [record for record in self.records if record.event_type == event_type]
-        return [record for record in records if data.items() <= record.event_data.items()]
-
-
-def gateway_config(folder: Path, listen_port: int, provider_port: int, tables: dict[str, Any]) -> Config:
-    """A gateway for the provider peer; ``tables`` are laid over it."""
-    return structure_config(
-        {
-            "gateway": {"listen": f"127.0.0.1:{listen_port}"},
-            "provider": {"url": f"ws://127.0.0.1:{provider_port}/v1/realtime", "api_key": "sk-test"},
-            "log": {"dir": str(folder)},
-            **tables,
-        }
-    )
-
-
-async def hold(folder: Path, scenario: str, call: Callable[[Config], str], **tables: Any) -> list[RealCall]:
-    """Run a provider and a gateway while ``call``, in a thread, places calls; return the legs in their order."""
-    provider = Provider(scenario=SCENARIOS[scenario], api_key="sk-test")
-    outcomes: list[LegOutcome] = []
-    with trio.fail_after(CALL_TIMEOUT_S):
-        async with trio.open_nursery() as nursery:
-            _, provider_port = await nursery.start(provider.listen, "127.0.0.1", 0)
-            gateway = Gateway(gateway_config(folder, 0, provider_port, tables), on_outcome=outcomes.append)
-            async with trio.open_nursery() as serving:
-                _, port = await serving.start(gateway.serve)
-                log = await trio.to_thread.run_sync(call, gateway_config(folder, port, provider_port, tables))
-                gateway.drain()
-            nursery.cancel_scope.cancel()
-    assert gateway.statistics.refused == 0
-    assert provider.complaints == []
-    legs = zip(outcomes, provider.sessions, strict=True)
-    return [RealCall(log, outcome, read_log(outcome), session) for outcome, session in legs]
-
-
-def read_log(outcome: LegOutcome) -> list[Record]:
-    """The records of a leg, which end with its summary."""
-    assert outcome.log is not None
-    records = [parse_line(line, number) for number, line in enumerate(outcome.log.read_bytes().splitlines(), 1)]
-    assert records[-1].event_type == "leg.summary"
-    assert records[-1].event_data["because"] == outcome.reason
-    assert outcome.summary["records"]["lost"] == 0
-    return records
 
 
 def went_well(call: RealCall, call_id: UUID | None = None) -> None:
@@ -238,6 +174,22 @@ exten => s,1,Answer()
     found(resampled(said, SLIN8, PCM24), bytes(call.session.uplink), 0.98)
     (answer,) = answers(call.session)
     found(resampled(answer, PCM24, SLIN8), recorded(asterisk.recording("heard.wav")), 0.98)
+
+
+@pytest.mark.parametrize("extension", ["agent", "agent8"])
+async def test_the_printed_dialplan_goes_on_after_voxpipe_hangs_up(
+    asterisk: Asterisk, tmp_path: Path, extension: str
+) -> None:
+    """With either extension the line behind the call is run, while the caller is still there."""
+    sound = asterisk.sound("silence", silence(SLIN8, 4), "sln")
+
+    def place_it(config: Config) -> str:
+        caller = f"[speaker]\nexten => s,1,Answer()\n same => n,Playback({sound})\n"
+        return place(asterisk, asterisk_dialplan(config) + caller, f"{extension}@voxpipe")
+
+    (call,) = await hold(tmp_path, "wrong-format", place_it)
+    assert isinstance(call.outcome.error, FormatMismatch)
+    assert f"Executing [{extension}@voxpipe:3] Hangup(" in call.asterisk_log
 
 
 QUIET = {
