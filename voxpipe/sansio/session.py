@@ -42,6 +42,7 @@ from voxpipe.audio import NS_PER_S, FormatPair
 from voxpipe.config import SessionConfig
 from voxpipe.errors import AckTimeout, CommandRefused, FormatMismatch, LocalProtocolError, SessionError
 from voxpipe.sansio.answers import Answers, Verdict
+from voxpipe.sansio.cuts import Cuts
 from voxpipe.sansio.dialect import Dialect
 from voxpipe.sansio.effects import (
     AwaitPlayout,
@@ -60,7 +61,6 @@ from voxpipe.sansio.pending import PendingCommands, SessionTimeouts
 from voxpipe.sansio.realtime import (
     AudioCompleted,
     AudioReceived,
-    CancelResponse,
     Command,
     ConfigureSession,
     Connected,
@@ -79,7 +79,6 @@ from voxpipe.sansio.realtime import (
     SessionCreated,
     SessionUpdated,
     SpeechStarted,
-    TruncateItem,
 )
 from voxpipe.sansio.session_statistics import SessionStatistics
 from voxpipe.sansio.transitions import (
@@ -119,10 +118,9 @@ class Session:
         self._state_deadline_ns: int | None = None
         self._effects: list[Effect] = []
         self._answers = Answers()
-        self._cutting = False
-        self._epoch = 0
+        self._cuts = Cuts(self._answers, config.turn_detection)
         self._ack_ns: int | None = None
-        counted = {field.name for field in attrs.fields(SessionStatistics)} - {"state", "ack_ns"}
+        counted = {field.name for field in attrs.fields(SessionStatistics)} - {"state", "ack_ns", "cuts", "truncations"}
         self._count = dict.fromkeys(counted, 0)
 
     # --- what the actor asks ------------------------------------------------------------------------------------------
@@ -140,7 +138,7 @@ class Session:
     @property
     def epoch(self) -> int:
         """How many cuts there were."""
-        return self._epoch
+        return self._cuts.epoch
 
     @property
     def accepts_uplink(self) -> bool:
@@ -160,7 +158,8 @@ class Session:
 
     def statistics(self) -> SessionStatistics:
         """Tell what the session did so far."""
-        return SessionStatistics(state=self._state.name.lower(), ack_ns=self._ack_ns, **self._count)
+        cut = {"cuts": self._cuts.cuts, "truncations": self._cuts.truncations}
+        return SessionStatistics(state=self._state.name.lower(), ack_ns=self._ack_ns, **cut, **self._count)
 
     # --- the two ways in ----------------------------------------------------------------------------------------------
 
@@ -263,7 +262,7 @@ class Session:
             self._count["chunks_played"] += 1
             self._count["bytes_played"] += len(event.audio)
             part = Part(event.response_id, event.item_id, event.content_index)
-            self._effects.append(Play(part, event.audio, self._epoch))
+            self._effects.append(Play(part, event.audio, self._cuts.epoch))
 
     def _turn_away(self, how: str, event: AudioReceived, because: str) -> None:
         self._count[f"chunks_{how}"] += 1
@@ -274,12 +273,12 @@ class Session:
     def _complete_part(self, event: AudioCompleted) -> None:
         if self._answers.verdict(event.response_id) is Verdict.PLAY:
             part = Part(event.response_id, event.item_id, event.content_index)
-            self._effects.append(CompletePart(part, self._epoch))
+            self._effects.append(CompletePart(part, self._cuts.epoch))
 
     def _finish_response(self, event: ResponseDone) -> None:
         self._pending.confirm(event)
         if self._answers.finish(event.response_id) is Verdict.PLAY:
-            self._effects.append(FinishResponse(event.response_id, self._epoch))
+            self._effects.append(FinishResponse(event.response_id, self._cuts.epoch))
         if event.status == "failed":
             self._note("response.failed", {"response_id": event.response_id, "reason": event.error or event.reason})
         if self._state is DRAINING and not self._answers.running:
@@ -289,33 +288,12 @@ class Session:
 
     def _cut(self, _event: SpeechStarted) -> None:
         self._count["caller_turns"] += 1
-        if not self._cutting:
-            self._cutting = True
+        if self._cuts.begin():
             self._effects.append(CutPlayout())
 
     def _truncate(self, event: PlayoutCut) -> None:
-        self._cutting = False
-        point = event.cut_point
-        self._epoch = point.epoch
-        begun = {cut.part.item_id for cut in point.begun} | {part.item_id for part in point.heard}
-        unbegun = [part.item_id for part in point.unbegun]
-        for response_id, item_ids in self._answers.cut(begun).items():
-            # Items of which no audio has come yet are not the ledger's to know.
-            unbegun += item_ids
-            if not self._server_interrupts:
-                self._send(CancelResponse(response_id))
-        for cut in point.begun:
-            self._count["truncations"] += 1
-            self._send(TruncateItem(cut.part.item_id, cut.part.content_index, cut.played_ms))
-        for item_id in dict.fromkeys(unbegun):
-            if item_id not in begun:
-                self._send(DeleteItem(item_id))
-        self._count["cuts"] += bool(point.begun or unbegun)
-
-    @property
-    def _server_interrupts(self) -> bool:
-        detection = self._config.turn_detection
-        return detection.type != "none" and detection.interrupt_response
+        for command in self._cuts.finish(event.cut_point):
+            self._send(command)
 
     # --- ends ---------------------------------------------------------------------------------------------------------
 
