@@ -7,6 +7,7 @@ written as null, since an absent key leaves the server's own detection on.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from voxpipe.audio import ALAW8, PCM24, ULAW8, AudioFormat
@@ -133,6 +134,15 @@ def response_create(command: CreateResponse) -> Wire:
     return {"type": "response.create", "response": {"instructions": command.instructions}}
 
 
+COUNTED = re.compile(r"(\d+)(?:\.\d+)?\s*ms is (?:already )?shorter than", re.IGNORECASE)
+
+
+def counted_ms(message: object) -> int | None:
+    """Read the server's own count from its refusal to truncate: it is in no other field."""
+    found = COUNTED.search(str(message))
+    return int(found[1]) if found else None
+
+
 ITEM_ID = {"item_id": optional_text("item.id")}
 CONTENT = {
     "response_id": text("response_id"),
@@ -157,6 +167,7 @@ EVENTS: dict[str, EventSpelling] = {
             "message": Key("error.message", str, default=""),
             "param": Key("error.param", str, default=None),
             "command_id": Key("error.event_id", str, default=None),
+            "counted_ms": Key("error.message", counted_ms, default=None),
         },
     ),
     "input_audio_buffer.speech_started": EventSpelling(

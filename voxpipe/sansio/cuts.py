@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import attrs
+
 from voxpipe.config import TurnDetectionConfig
 from voxpipe.sansio.answers import Answers
 from voxpipe.sansio.ledger import CutPoint
@@ -41,3 +43,11 @@ class Cuts:
         self.truncations += len(point.begun)
         self.cuts += bool(point.begun or unbegun)
         return commands
+
+    def correct(self, refused: Command, counted_ms: int | None) -> TruncateItem | None:
+        """Ask again, once, for what the provider says it has: its count of an item may be below what it sent."""
+        if not isinstance(refused, TruncateItem) or refused.corrected or counted_ms is None:
+            return None
+        if counted_ms >= refused.audio_end_ms:
+            return None
+        return attrs.evolve(refused, audio_end_ms=counted_ms, corrected=True)

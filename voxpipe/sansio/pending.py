@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 
 from voxpipe.audio import NS_PER_S
-from voxpipe.sansio.realtime import Command
+from voxpipe.sansio.realtime import Command, ErrorReported, TruncateItem
 from voxpipe.sansio.transitions import ACKS
 
 
@@ -70,9 +70,11 @@ class PendingCommands:
         """Take out the oldest which an event confirms: by type and item, since our id is not in it."""
         return self._take(next((pending for pending in self._commands if pending.confirmed_by(event)), None))
 
-    def refuse(self, command_id: str | None) -> Pending | None:
-        """Take out the one which an error names."""
-        return self._take(next((pending for pending in self._commands if pending.command_id == command_id), None))
+    def refuse(self, error: ErrorReported) -> Pending | None:
+        """Take out the one which an error names, or which alone it can mean: a count of audio means a truncation."""
+        if error.command_id is None and error.counted_ms is not None:
+            return self._take(self.find(TruncateItem))
+        return self._take(next((pending for pending in self._commands if pending.command_id == error.command_id), None))
 
     def take_overdue(self, now_ns: int) -> list[Pending]:
         """Take out those which have waited too long."""

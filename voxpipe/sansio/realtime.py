@@ -49,11 +49,12 @@ class CancelResponse:
 
 @attrs.frozen
 class TruncateItem:
-    """Tell how much of an item the caller heard."""
+    """Tell how much of an item the caller heard; ``corrected`` to the provider's count after it refused ours."""
 
     item_id: str
     content_index: int
     audio_end_ms: int
+    corrected: bool = False
 
 
 @attrs.frozen
@@ -85,12 +86,16 @@ class SessionUpdated:
 
 @attrs.frozen
 class ErrorReported:
-    """The provider reported an error; ``command_id`` names our command, where it does."""
+    """The provider reported an error; ``command_id`` names our command, where it does.
+
+    ``counted_ms`` is the length of an item's audio by the provider's own count, where a truncation exceeds it.
+    """
 
     code: str
     message: str
     param: str | None
     command_id: str | None
+    counted_ms: int | None = None
 
 
 @attrs.frozen

@@ -27,6 +27,8 @@ Cuts. ``SpeechStarted`` makes ``CutPlayout``; the ledger's answer comes back as 
 provider's items truncated to what was played and those never begun deleted. Later audio of a cut response is stale.
 ``CancelResponse`` is sent only while a response runs and only if the provider does not cancel by itself.
 
+A truncation refused because the provider counts less audio than it sent is sent once more with its number.
+
 Commands wait in ``pending`` for the event in ``ACKS``, oldest first. Only an unanswered configuration is fatal. Any
 other refusal or missing answer is a note in the log: a call must survive a truncation that the provider does not like.
 """
@@ -302,11 +304,16 @@ class Session:
         if event.code in self._dialect.fatal_codes:
             self._fail(SessionError(f"the provider ended the session: {event.code}: {event.message}"))
             return
-        refused = self._pending.refuse(event.command_id)
-        if refused is not None:
-            self._count["commands_refused"] += 1
-            names = {"command": refused.name, "command_id": refused.command_id}
-            self._note("command.refused", {**names, "code": event.code, "message": event.message})
+        refused = self._pending.refuse(event)
+        if refused is None:
+            return
+        self._count["commands_refused"] += 1
+        names = {"command": refused.name, "command_id": refused.command_id}
+        self._note("command.refused", {**names, "code": event.code, "message": event.message})
+        corrected = self._cuts.correct(refused.command, event.counted_ms)
+        if corrected is not None:
+            self._note("truncation.corrected", {**names, "counted_ms": corrected.audio_end_ms})
+            self._send(corrected)
 
     def _lose(self, event: ConnectionLost) -> None:
         reason = f": {event.reason}" if event.reason else ""
