@@ -50,13 +50,14 @@ import trio
 
 from voxpipe.actors.access import build_access
 from voxpipe.actors.audiosocket_leg import AudioSocketLeg
+from voxpipe.actors.chunk_queue import ChunkQueue
 from voxpipe.actors.leg_reader import UplinkStatistics, read_leg
 from voxpipe.actors.monotonic import now_ns
 from voxpipe.actors.one_shot import OneShot
 from voxpipe.actors.playout import Playout
 from voxpipe.actors.session import Conversation, describe_error
 from voxpipe.actors.sink import CallLog, Entry, RecordObserver, write_records
-from voxpipe.actors.transcode import transcode_downlink, transcode_uplink
+from voxpipe.actors.transcode import drop_unconverted, transcode_downlink, transcode_uplink
 from voxpipe.audio import PTIME_MS, SLIN8, AudioFormat, FormatPair
 from voxpipe.config import Config, ProviderConfig
 from voxpipe.dialects import get_dialect
@@ -65,7 +66,6 @@ from voxpipe.errors import ProtocolError, RemoteProtocolError, VoxpipeError
 from voxpipe.sansio.audiosocket import downlink_format
 from voxpipe.sansio.clock import Clock
 from voxpipe.sansio.dialect import Dialect
-from voxpipe.sansio.effects import Chunk
 from voxpipe.sansio.ledger import CutPoint, Ledger, Part
 from voxpipe.sansio.leg import LegFormatConfirmed, LegIdentified
 from voxpipe.sansio.records import format_timestamp
@@ -200,7 +200,7 @@ class Call:
         self.uplink, self._uplink_end = trio.open_memory_channel[bytes](frames)
         self._uplink_rest = self._uplink_end.clone()
         self.appends, appends_end = trio.open_memory_channel[bytes](0)
-        self.downlink, self._downlink_end = trio.open_memory_channel[Chunk](config.limits.downlink_chunks)
+        self.downlink = ChunkQueue(config.limits.downlink_chunks)
         self.conversation = Conversation(
             dialect,
             config,
@@ -219,7 +219,7 @@ class Call:
             nursery.start_soon(transcode_uplink, self._uplink_end, self.appends, self.leg_formats, self.session_formats)
             nursery.start_soon(
                 transcode_downlink,
-                self._downlink_end,
+                self.downlink,
                 self.leg_formats,
                 self.session_formats,
                 self.playout,
@@ -303,7 +303,8 @@ class Call:
 
     def _cut(self, epoch: int) -> CutPoint:
         playout = self.playout.value
-        return playout.ledger.cut() if playout is not None else CutPoint((), (), 0, epoch)
+        point = CutPoint((), (), 0, epoch) if playout is None else playout.ledger.cut()
+        return drop_unconverted(self.downlink, point, self.log)
 
     async def _play_failure(self) -> None:
         path = self.config.leg.failure_wav

@@ -14,6 +14,7 @@ import attrs
 import trio
 
 from voxpipe.actors.access import Access
+from voxpipe.actors.chunk_queue import ChunkQueue
 from voxpipe.actors.monotonic import now_ns
 from voxpipe.actors.one_shot import OneShot
 from voxpipe.actors.sink import CallLog
@@ -21,7 +22,7 @@ from voxpipe.audio import NS_PER_S, FormatPair
 from voxpipe.config import Config
 from voxpipe.errors import AckTimeout, CommandRefused, FormatMismatch, RemoteProtocolError, SessionError
 from voxpipe.sansio.dialect import Dialect, Wire
-from voxpipe.sansio.effects import Chunk, Close, CutPlayout, Effect, Fail, Note, Send
+from voxpipe.sansio.effects import Close, CutPlayout, Effect, Fail, Note, Send
 from voxpipe.sansio.ledger import CutPoint
 from voxpipe.sansio.pending import SessionTimeouts
 from voxpipe.sansio.realtime import (
@@ -72,7 +73,7 @@ class Conversation:
         log: CallLog,
         *,
         appends: trio.MemoryReceiveChannel[bytes],
-        downlink: trio.MemorySendChannel[Chunk],
+        downlink: ChunkQueue,
         formats: OneShot[FormatPair],
         cut: Callable[[int], CutPoint],
     ) -> None:
@@ -118,10 +119,10 @@ class Conversation:
     async def converse(self) -> Ending:
         """Run sessions until one ends that is not to be tried again with the next formats of the list.
 
-        Owns its ends of ``appends`` and ``downlink``. Ends with the session. Never waits on the playout.
+        Owns its end of ``appends``. Ends with the session. Never waits on the playout.
         """
         preferences = [FormatPair.parse(name) for name in self._config.provider.formats]
-        async with self._appends, self._downlink:
+        async with self._appends:
             for formats, following in zip(preferences, [*preferences[1:], None], strict=True):
                 if self._requested:
                     self._earlier = self.statistics()
@@ -275,7 +276,7 @@ class Conversation:
                     self._queue(self._downlink, effect, "downlink")
         self.commands_peak = max(self.commands_peak, self._commands.statistics().current_buffer_used)
 
-    def _queue(self, channel: trio.MemorySendChannel[Any], effect: Effect, name: str) -> None:
+    def _queue(self, channel: trio.MemorySendChannel[Any] | ChunkQueue, effect: Any, name: str) -> None:
         try:
             channel.send_nowait(effect)
         except trio.WouldBlock:

@@ -50,4 +50,5 @@ class Cuts:
             return None
         if counted_ms >= refused.audio_end_ms:
             return None
+        self.truncations += 1
         return attrs.evolve(refused, audio_end_ms=counted_ms, corrected=True)
