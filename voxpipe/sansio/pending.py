@@ -27,6 +27,7 @@ class Pending:
     command_id: str
     command: Command
     sent_ns: int
+    ticket: int | None = None
 
     @property
     def name(self) -> str:
@@ -58,9 +59,9 @@ class PendingCommands:
         """When the oldest becomes overdue."""
         return self._commands[0].sent_ns + self._timeout_ns if self._commands else None
 
-    def add(self, command_id: str, command: Command, now_ns: int) -> None:
+    def add(self, command_id: str, command: Command, now_ns: int, ticket: int | None = None) -> None:
         """Wait for the answer to a command."""
-        self._commands.append(Pending(command_id, command, now_ns))
+        self._commands.append(Pending(command_id, command, now_ns, ticket))
 
     def find(self, command: type) -> Pending | None:
         """Return the oldest of one type."""
@@ -82,9 +83,10 @@ class PendingCommands:
         self._commands = self._commands[len(overdue) :]
         return overdue
 
-    def clear(self) -> None:
-        """Wait for nothing any more."""
-        self._commands.clear()
+    def clear(self) -> list[Pending]:
+        """Wait for nothing any more; return what was waited for."""
+        commands, self._commands = self._commands, []
+        return commands
 
     def _take(self, pending: Pending | None) -> Pending | None:
         if pending is not None:

@@ -38,12 +38,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import attrs
-
 from voxpipe.audio import NS_PER_S, FormatPair
 from voxpipe.config import SessionConfig
 from voxpipe.errors import AckTimeout, CommandRefused, FormatMismatch, LocalProtocolError, SessionError
+from voxpipe.sansio.agent_audio import AgentAudio
 from voxpipe.sansio.answers import Answers, Verdict
+from voxpipe.sansio.commands import Commands
 from voxpipe.sansio.cuts import Cuts
 from voxpipe.sansio.dialect import Dialect
 from voxpipe.sansio.effects import (
@@ -55,11 +55,9 @@ from voxpipe.sansio.effects import (
     Fail,
     FinishResponse,
     Note,
-    Play,
-    Send,
 )
 from voxpipe.sansio.ledger import Part
-from voxpipe.sansio.pending import PendingCommands, SessionTimeouts
+from voxpipe.sansio.pending import SessionTimeouts
 from voxpipe.sansio.realtime import (
     AudioCompleted,
     AudioReceived,
@@ -111,19 +109,17 @@ class Session:
         self._config = config
         self._formats = formats
         self._timeouts = timeouts or SessionTimeouts()
-        self._command_ids = command_ids
-        self._commands = 0
         self._state = CONNECTING
         self._now_ns = 0
-        self._pending = PendingCommands(self._timeouts.ack_ns)
+        self._commands = Commands(dialect, self._timeouts.ack_ns, command_ids, self._emit)
         self._drain_reason = ""
         self._state_deadline_ns: int | None = None
         self._effects: list[Effect] = []
         self._answers = Answers()
+        self._audio = AgentAudio(self._answers)
         self._cuts = Cuts(self._answers, config.turn_detection)
         self._ack_ns: int | None = None
-        counted = {field.name for field in attrs.fields(SessionStatistics)} - {"state", "ack_ns", "cuts", "truncations"}
-        self._count = dict.fromkeys(counted, 0)
+        self._count = {"caller_turns": 0, "responses": 0, "errors": 0}
 
     # --- what the actor asks ------------------------------------------------------------------------------------------
 
@@ -155,13 +151,21 @@ class Session:
     @property
     def deadline_ns(self) -> int | None:
         """When ``expire`` must be called, at the latest."""
-        deadlines = [self._pending.deadline_ns, self._state_deadline_ns]
+        deadlines = [self._commands.pending.deadline_ns, self._state_deadline_ns]
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def statistics(self) -> SessionStatistics:
         """Tell what the session did so far."""
-        cut = {"cuts": self._cuts.cuts, "truncations": self._cuts.truncations}
-        return SessionStatistics(state=self._state.name.lower(), ack_ns=self._ack_ns, **cut, **self._count)
+        return SessionStatistics(
+            state=self._state.name.lower(),
+            ack_ns=self._ack_ns,
+            cuts=self._cuts.cuts,
+            truncations=self._cuts.truncations,
+            commands_refused=self._commands.refused,
+            commands_unanswered=self._commands.unanswered,
+            **self._audio.counts,
+            **self._count,
+        )
 
     # --- the two ways in ----------------------------------------------------------------------------------------------
 
@@ -182,14 +186,11 @@ class Session:
         """Do what is due at ``now_ns``: give up waiting, or begin to drain."""
         self._now_ns = now_ns
         self._expire_state()
-        for pending in self._pending.take_overdue(now_ns):
+        for pending in self._commands.pending.take_overdue(now_ns):
             if self._state is CONFIGURING and isinstance(pending.command, ConfigureSession):
-                self._fail(AckTimeout(pending.name, pending.expected, self._timeouts.ack_ns / NS_PER_S))
+                self._fail(self._commands.timeout(pending))
                 break
-            waited_s = (now_ns - pending.sent_ns) / NS_PER_S
-            self._count["commands_unanswered"] += 1
-            unanswered = {"command": pending.name, "command_id": pending.command_id, "expected": pending.expected}
-            self._note("command.unanswered", {**unanswered, "waited_s": waited_s})
+            self._commands.give_up(pending, now_ns)
         return self._take_effects()
 
     # --- configuration ------------------------------------------------------------------------------------------------
@@ -206,7 +207,7 @@ class Session:
     def _compare(self, event: SessionUpdated) -> None:
         requested = (str(self._formats.uplink), str(self._formats.downlink))
         confirmed = (str(event.uplink), str(event.downlink))
-        pending = self._pending.confirm(event)
+        pending = self._commands.confirm(event)
         if (event.uplink, event.downlink) != (self._formats.uplink, self._formats.downlink):
             self._fail(FormatMismatch(requested, confirmed))
         elif self._state is CONFIGURING:
@@ -223,7 +224,7 @@ class Session:
 
     def _refused(self, event: ErrorReported) -> None:
         self._count["errors"] += 1
-        ours = self._pending.find(ConfigureSession)
+        ours = self._commands.pending.find(ConfigureSession)
         if ours is not None and event.command_id not in (None, ours.command_id):
             return
         name = "ConfigureSession" if ours else "the connection"
@@ -237,13 +238,12 @@ class Session:
         self._answers.finish(event.response_id)
 
     def _refuse(self, event: AudioReceived) -> None:
-        self._answers.begin_unconfirmed(event.response_id)
-        self._turn_away("refused", event, "before the acknowledgement")
+        self._emit(self._audio.refuse(event))
 
     # --- answers ------------------------------------------------------------------------------------------------------
 
     def _begin_response(self, event: ResponseCreated) -> None:
-        self._pending.confirm(event)
+        self._commands.confirm(event)
         self._answers.begin(event.response_id)
         self._count["responses"] += 1
 
@@ -252,46 +252,32 @@ class Session:
             self._send(DeleteItem(event.item_id))
 
     def _play(self, event: AudioReceived) -> None:
-        verdict = self._answers.verdict(event.response_id)
-        if verdict is Verdict.UNCONFIRMED:
-            self._turn_away("refused", event, "response began before the acknowledgement")
-        elif verdict is Verdict.STALE:
-            self._turn_away("stale", event, "response is over")
-        elif len(event.audio) % self._formats.downlink.sample_bytes:
-            got_bytes = len(event.audio)
+        got_bytes, plays = len(event.audio), self._answers.verdict(event.response_id) is Verdict.PLAY
+        if plays and got_bytes % self._formats.downlink.sample_bytes:
             self._fail(SessionError(f"expected whole samples of {self._formats.downlink}, got {got_bytes} bytes"))
         else:
-            self._count["chunks_played"] += 1
-            self._count["bytes_played"] += len(event.audio)
-            part = Part(event.response_id, event.item_id, event.content_index)
-            self._effects.append(Play(part, event.audio, self._cuts.epoch))
-
-    def _turn_away(self, how: str, event: AudioReceived, because: str) -> None:
-        self._count[f"chunks_{how}"] += 1
-        self._count[f"bytes_{how}"] += len(event.audio)
-        data = {"response_id": event.response_id, "bytes": len(event.audio), "because": because}
-        self._note(f"audio.{how}", data)
+            self._emit(self._audio.take(event, self._cuts.epoch))
 
     def _complete_part(self, event: AudioCompleted) -> None:
         if self._answers.verdict(event.response_id) is Verdict.PLAY:
             part = Part(event.response_id, event.item_id, event.content_index)
-            self._effects.append(CompletePart(part, self._cuts.epoch))
+            self._emit(CompletePart(part, self._cuts.epoch))
 
     def _finish_response(self, event: ResponseDone) -> None:
-        self._pending.confirm(event)
+        self._commands.confirm(event)
         if self._answers.finish(event.response_id) is Verdict.PLAY:
-            self._effects.append(FinishResponse(event.response_id, self._cuts.epoch))
+            self._emit(FinishResponse(event.response_id, self._cuts.epoch))
         if event.status == "failed":
             self._note("response.failed", {"response_id": event.response_id, "reason": event.error or event.reason})
         if self._state is DRAINING and not self._answers.running:
-            self._effects.append(AwaitPlayout())
+            self._emit(AwaitPlayout())
 
     # --- barge-in -----------------------------------------------------------------------------------------------------
 
     def _cut(self, _event: SpeechStarted) -> None:
         self._count["caller_turns"] += 1
         if self._cuts.begin():
-            self._effects.append(CutPlayout())
+            self._emit(CutPlayout())
 
     def _truncate(self, event: PlayoutCut) -> None:
         for command in self._cuts.finish(event.cut_point):
@@ -304,14 +290,12 @@ class Session:
         if event.code in self._dialect.fatal_codes:
             self._fail(SessionError(f"the provider ended the session: {event.code}: {event.message}"))
             return
-        refused = self._pending.refuse(event)
+        refused = self._commands.refuse(event)
         if refused is None:
             return
-        self._count["commands_refused"] += 1
-        names = {"command": refused.name, "command_id": refused.command_id}
-        self._note("command.refused", {**names, "code": event.code, "message": event.message})
         corrected = self._cuts.correct(refused.command, event.counted_ms)
         if corrected is not None:
+            names = {"command": refused.name, "command_id": refused.command_id}
             self._note("truncation.corrected", {**names, "counted_ms": corrected.audio_end_ms})
             self._send(corrected)
 
@@ -329,7 +313,7 @@ class Session:
         self._note("session.draining", {"because": event.reason, "running_responses": self._answers.running})
         self._drain_reason = event.reason
         if not self._answers.running:
-            self._effects.append(AwaitPlayout())
+            self._emit(AwaitPlayout())
 
     def _finish_draining(self, _event: PlayoutFinished) -> None:
         if not self._answers.running:
@@ -350,31 +334,28 @@ class Session:
     def _close(self, reason: str) -> None:
         self._state = CLOSED
         self._state_deadline_ns = None
-        self._pending.clear()
-        self._effects.append(Close(reason))
+        self._commands.end(SessionError(f"expected the session to go on, got it closed: {reason}"))
+        self._emit(Close(reason))
 
     def _fail(self, error: SessionError) -> None:
         self._state = FAILED
         self._state_deadline_ns = None
-        self._pending.clear()
-        self._effects.append(Fail(error))
+        self._commands.end(error)
+        self._emit(Fail(error))
 
     # --- commands and their answers -----------------------------------------------------------------------------------
 
-    def _send(self, command: Command) -> None:
-        if not self._dialect.supports(type(command)):
-            self._note("command.unsupported", {"command": type(command).__name__})
-            return
-        self._commands += 1
-        command_id = self._command_ids(self._commands)
-        self._pending.add(command_id, command, self._now_ns)
-        self._effects.append(Send(command_id, command))
+    def _send(self, command: Command, ticket: int | None = None) -> str | None:
+        return self._commands.send(command, self._now_ns, ticket)
+
+    def _emit(self, effect: Effect) -> None:
+        self._effects.append(effect)
 
     def _acknowledge(self, event: Any) -> None:
-        self._pending.confirm(event)
+        self._commands.confirm(event)
 
     def _note(self, event_type: str, data: dict[str, Any]) -> None:
-        self._effects.append(Note(event_type, data))
+        self._emit(Note(event_type, data))
 
     def _take_effects(self) -> list[Effect]:
         effects, self._effects = self._effects, []
