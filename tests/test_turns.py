@@ -7,7 +7,9 @@ import pytest
 from trio.testing import MockClock
 from virtual_call import CallMaker, Script, VirtualCall, silence, tone
 
-from voxpipe.testing.scenario import SCENARIOS, Scenario, SendError, Step, Trigger
+from voxpipe.config import load_config
+from voxpipe.errors import ConfigError
+from voxpipe.testing.scenario import SCENARIOS, Pace, Scenario, SendError, Step, Trigger
 
 BARGE_IN = tone(2000) + silence(1500) + tone(1200) + silence(4000)
 """A turn, a second one that falls into the answer to the first, and time to hear the answer to the second."""
@@ -60,3 +62,110 @@ async def test_an_error_at_a_barge_in_leaves_the_next_answer_to_be_heard(
     assert call.outcome.summary["turns"]["agent"] == 2
     when = call.of("error", direction="received")[-1]
     assert sum(r.seq > when.seq for r in call.of("audiosocket.sent")) >= 60
+
+
+# --- who ends a turn, and who cancels ---------------------------------------------------------------------------------
+
+
+def commands(call: VirtualCall) -> list[str]:
+    """What was sent besides audio and the configuration, in order."""
+    unheeded = ("session.update", "input_audio_buffer.append")
+    return [
+        record.event_type
+        for record in call.records
+        if record.direction == "sent" and "." in record.event_type and record.event_type not in unheeded
+        if not record.event_type.startswith("audiosocket.")
+    ]
+
+
+@pytest.mark.parametrize("kind", ["server_vad", "semantic_vad"])
+@pytest.mark.parametrize(
+    ("interrupts", "expected"),
+    [
+        (True, ["conversation.item.truncate"]),
+        (False, ["response.cancel", "conversation.item.truncate"]),
+    ],
+)
+async def test_the_response_is_cancelled_by_one_side_only(
+    autojump_clock: MockClock, make_call: CallMaker, kind: str, interrupts: bool, expected: list[str]
+) -> None:
+    """With interrupt_response the provider cancels and we truncate; without it we do both, in this order."""
+    slow = attrs.evolve(SCENARIOS["parrot"], pace=Pace(speed=1.5))
+    session = {"turn_detection": {"type": kind, "interrupt_response": interrupts}}
+    call = await make_call(Script(audio=BARGE_IN), slow, session=session)
+    assert commands(call) == expected
+    assert call.session.complaints == []
+    assert call.data("command.refused") == call.data("command.unanswered") == []
+    assert call.outcome.summary["turns"] == {"caller": 2, "agent": 2, "cut": 1}
+    assert heard_after(call, "conversation.item.truncated") >= 60
+
+
+STAR, HASH = b"\x03\x00\x01*", b"\x03\x00\x01#"
+PUSH_TO_TALK = {"push_to_talk": "*", "turn_detection": {"type": "none"}}
+COMMIT, ASK = "input_audio_buffer.commit", "response.create"
+CLEAR, TRUNCATE, CANCEL = "input_audio_buffer.clear", "conversation.item.truncate", "response.cancel"
+
+
+@pytest.mark.parametrize(
+    ("digits", "expected", "turns"),
+    [
+        (((1.0, STAR),), [COMMIT, ASK], {"caller": 1, "agent": 1, "cut": 0}),
+        (((1.0, HASH),), [], {"caller": 0, "agent": 0, "cut": 0}),
+        # Asked before anything was said: refused by the provider, and nobody is made to speak.
+        (((0.02, STAR), (1.0, STAR)), [COMMIT, COMMIT, ASK], {"caller": 1, "agent": 1, "cut": 0}),
+        # The second press silences the agent, the third ends the second turn.
+        (
+            ((1.0, STAR), (1.6, STAR), (3.0, STAR)),
+            [COMMIT, ASK, CANCEL, TRUNCATE, CLEAR, COMMIT, ASK],
+            {"caller": 2, "agent": 2, "cut": 1},
+        ),
+        # Pressed before the answer was heard: its response is cancelled, and nothing of it is played.
+        (((1.0, STAR), (1.2, STAR)), [COMMIT, ASK, CANCEL, CLEAR], {"caller": 1, "agent": 1, "cut": 0}),
+    ],
+    ids=["a turn", "another digit", "too early", "barge-in", "before the first word"],
+)
+async def test_a_digit_ends_the_turn_or_silences_the_agent(
+    autojump_clock: MockClock,
+    make_call: CallMaker,
+    digits: tuple[tuple[float, bytes], ...],
+    expected: list[str],
+    turns: dict[str, int],
+) -> None:
+    """Push-to-talk without turn detection: when which digit comes, what is sent, and how many turns there were."""
+    slow = attrs.evolve(SCENARIOS["parrot"], pace=Pace(speed=1.2))
+    call = await make_call(Script(audio=tone(3000) + silence(3500), extra=digits), slow, session=PUSH_TO_TALK)
+    assert commands(call) == expected
+    assert call.outcome.error is None
+    assert call.outcome.summary["turns"] == turns
+    assert bool(call.phone.spoken) == ((turns["agent"] > 0 and CLEAR not in expected) or turns["agent"] > 1)
+    assert call.data("command.unanswered") == []
+
+
+async def test_the_press_that_silences_the_agent_does_so_at_once(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
+    """From the digit on there is silence, and the item is truncated to what was heard before it."""
+    digits = ((1.0, STAR), (2.0, STAR))
+    call = await make_call(Script(audio=tone(3000) + silence(2000), extra=digits), session=PUSH_TO_TALK)
+    (truncate,) = call.of(TRUNCATE)
+    assert truncate.event_data["audio_end_ms"] == 20 * len(call.phone.spoken)
+    assert max(call.phone.spoken) <= 2.04
+    assert [data["meaning"] for data in call.data("turn.pressed")] == ["end of turn", "barge-in"]
+    assert call.session.complaints == []
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ({"session.push_to_talk": "x"}, "session.push_to_talk: expected one of 0 1 2"),
+        (
+            {"session.push_to_talk": "*"},
+            "session.push_to_talk: expected turn_detection.type = \"none\" with it, got 'server_vad'",
+        ),
+    ],
+)
+def test_push_to_talk_is_checked(overrides: dict[str, str], expected: str) -> None:
+    """A key that is no digit, or beside a turn detection of the provider's, is refused by name."""
+    with pytest.raises(ConfigError) as caught:
+        load_config(environ={}, overrides=overrides)
+    assert str(caught.value).startswith(expected)

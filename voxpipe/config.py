@@ -21,6 +21,7 @@ from voxpipe.errors import AudioError, ConfigError
 from voxpipe.structuring import first_fault, make_converter
 
 ENV_PREFIX = "VOXPIPE_"
+DIGITS = tuple("0123456789*#ABCD")
 
 
 Check: TypeAlias = Callable[[Any], object]
@@ -66,6 +67,11 @@ def zero_or(low: float, high: float) -> Check:
 def _is_leg_format(value: str) -> None:
     if value != "auto":
         AudioFormat.parse(value)
+
+
+def _is_digit(value: str) -> None:
+    if value and value not in DIGITS:
+        raise ValueError(f"expected one of {' '.join(DIGITS)}, got {value!r}")
 
 
 def _is_format_list(value: Sequence[str]) -> None:
@@ -185,12 +191,24 @@ class SessionConfig:
     voice: str = key("", "voice; empty: the provider's default")
     speed: float = key(0.0, "rate of speech, 0.25 to 1.5; 0: the provider's default", check=zero_or(0.25, 1.5))
     max_output_tokens: int = key(0, "limit of an answer in tokens; 0: none", check=between(0, 4096))
+    push_to_talk: str = key(
+        "",
+        "with turn_detection.type none: the DTMF digit that ends the caller's turn, and silences the agent while it "
+        "speaks (what was said before that press is forgotten); empty: none",
+        check=_is_digit,
+    )
     noise_reduction: Literal["none", "near_field", "far_field"] = key("none", "none, near_field or far_field")
     turn_detection: TurnDetectionConfig = key(TurnDetectionConfig, "turn detection")
     transcription: TranscriptionConfig = key(TranscriptionConfig, "transcription of the caller")
     extra: dict[str, Any] = key(
         dict, "further keys of the provider's session object, laid over ours, tables over tables"
     )
+
+    def __attrs_post_init__(self) -> None:
+        if self.push_to_talk and self.turn_detection.type != "none":
+            raise ConfigError(
+                "push_to_talk", f'expected turn_detection.type = "none" with it, got {self.turn_detection.type!r}'
+            )
 
 
 @attrs.frozen

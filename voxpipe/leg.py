@@ -255,9 +255,23 @@ class Call:
     async def _read(self) -> None:
         try:
             oldest = self._uplink_end.clone()
-            await read_leg(self.leg, self.uplink, oldest, self.leg_formats, self.log, self.uplink_counts, self._end)
+            await read_leg(
+                self.leg,
+                self.uplink,
+                oldest,
+                self.leg_formats,
+                self.log,
+                self.uplink_counts,
+                self._end,
+                self._take_digit,
+            )
         except ProtocolError as error:
             self._fail(error)
+
+    def _take_digit(self, digit: str) -> None:
+        if digit == self.config.session.push_to_talk:
+            playout = self.playout.value
+            self.conversation.press_to_talk(agent_speaks=playout is not None and playout.ledger.speaking)
 
     async def _discard_uplink(self) -> None:
         # Nobody hears it any more, and it is no loss worth a record.

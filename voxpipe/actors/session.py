@@ -34,6 +34,7 @@ from voxpipe.sansio.realtime import (
     LegEnded,
     PlayoutCut,
     PlayoutFinished,
+    TalkPressed,
 )
 from voxpipe.sansio.session import Session
 from voxpipe.sansio.session_statistics import SessionStatistics
@@ -111,6 +112,10 @@ class Conversation:
         """Finish the running answer, then close."""
         self._wanted = False
         self._feed(DrainRequested(reason))
+
+    def press_to_talk(self, *, agent_speaks: bool) -> None:
+        """Take note that the caller pressed the key to talk."""
+        self._feed(TalkPressed(agent_speaks))
 
     def played(self) -> None:
         """Take note that the caller has heard all that waited."""

@@ -258,5 +258,6 @@ OPENAI = Dialect(
             "beta_api_shape_disabled",
         }
     ),
+    busy_codes=frozenset({"conversation_already_has_active_response"}),
 )
 """``fatal_codes``: errors after which the session is of no use, and which another try would not mend."""

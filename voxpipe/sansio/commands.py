@@ -14,11 +14,12 @@ from voxpipe.sansio.realtime import Command, ErrorReported
 
 
 class Commands:
-    """Sends through ``emit``, and tells whoever has a ticket for a command what became of it."""
+    """Sends through ``emit`` at ``now_ns``, and tells whoever has a ticket for a command what became of it."""
 
     def __init__(
         self, dialect: Dialect, ack_ns: int, command_ids: Callable[[int], str], emit: Callable[[Effect], None]
     ) -> None:
+        self.now_ns = 0
         self.refused = 0
         self.unanswered = 0
         self.pending = PendingCommands(ack_ns)
@@ -28,7 +29,7 @@ class Commands:
         self._emit = emit
         self._sent = 0
 
-    def send(self, command: Command, now_ns: int, ticket: int | None = None) -> str | None:
+    def send(self, command: Command, ticket: int | None = None) -> str | None:
         """Send a command and wait for its answer; return its id, or ``None`` where the provider has no word for it."""
         name = type(command).__name__
         if not self._dialect.supports(type(command)):
@@ -37,7 +38,7 @@ class Commands:
             return None
         self._sent += 1
         command_id = self._command_ids(self._sent)
-        self.pending.add(command_id, command, now_ns, ticket)
+        self.pending.add(command_id, command, self.now_ns, ticket)
         self._emit(Send(command_id, command))
         return command_id
 
@@ -54,9 +55,9 @@ class Commands:
             self._emit(Note("command.refused", {**names, "code": event.code, "message": event.message}))
         return refused
 
-    def give_up(self, pending: Pending, now_ns: int) -> None:
+    def give_up(self, pending: Pending) -> None:
         """Take note that nothing came in answer."""
-        waited_s = (now_ns - pending.sent_ns) / NS_PER_S
+        waited_s = (self.now_ns - pending.sent_ns) / NS_PER_S
         self.unanswered += 1
         unanswered = {"command": pending.name, "command_id": pending.command_id, "expected": pending.expected}
         self._emit(Note("command.unanswered", {**unanswered, "waited_s": waited_s}))

@@ -277,13 +277,37 @@ class LegEnded:
 
 
 @attrs.frozen
+class TalkPressed:
+    """The caller pressed the key to talk; what it means depends on whether the agent is being heard."""
+
+    agent_speaks: bool
+
+
+@attrs.frozen
+class SpeechRequested:
+    """The agent is to speak, when nobody else does; ``instructions`` for this answer only."""
+
+    instructions: str | None
+    ticket: int | None = None
+
+
+@attrs.frozen
 class DrainRequested:
     """Finish what waits, then close."""
 
     reason: str
 
 
-LocalEvent = Connected | ConnectionLost | PlayoutCut | PlayoutFinished | LegEnded | DrainRequested
+LocalEvent = (
+    Connected
+    | ConnectionLost
+    | PlayoutCut
+    | PlayoutFinished
+    | LegEnded
+    | TalkPressed
+    | SpeechRequested
+    | DrainRequested
+)
 ProviderEvent = (
     SessionCreated
     | SessionUpdated

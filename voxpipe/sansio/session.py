@@ -44,13 +44,11 @@ from voxpipe.errors import AckTimeout, CommandRefused, FormatMismatch, LocalProt
 from voxpipe.sansio.agent_audio import AgentAudio
 from voxpipe.sansio.answers import Answers, Verdict
 from voxpipe.sansio.commands import Commands
-from voxpipe.sansio.cuts import Cuts
 from voxpipe.sansio.dialect import Dialect
 from voxpipe.sansio.effects import (
     AwaitPlayout,
     Close,
     CompletePart,
-    CutPlayout,
     Effect,
     Fail,
     FinishResponse,
@@ -59,26 +57,25 @@ from voxpipe.sansio.effects import (
 from voxpipe.sansio.ledger import Part
 from voxpipe.sansio.pending import SessionTimeouts
 from voxpipe.sansio.realtime import (
+    AudioCommitted,
     AudioCompleted,
     AudioReceived,
     Command,
     ConfigureSession,
     Connected,
     ConnectionLost,
-    CreateResponse,
     DeleteItem,
     DrainRequested,
     ErrorReported,
     Event,
     LegEnded,
     OutputItemAdded,
-    PlayoutCut,
     PlayoutFinished,
     ResponseCreated,
     ResponseDone,
     SessionCreated,
     SessionUpdated,
-    SpeechStarted,
+    SpeechRequested,
 )
 from voxpipe.sansio.session_statistics import SessionStatistics
 from voxpipe.sansio.transitions import (
@@ -91,6 +88,7 @@ from voxpipe.sansio.transitions import (
     TRANSITIONS,
     State,
 )
+from voxpipe.sansio.turns import TurnEvent, Turns
 
 
 class Session:
@@ -113,13 +111,14 @@ class Session:
         self._now_ns = 0
         self._commands = Commands(dialect, self._timeouts.ack_ns, command_ids, self._emit)
         self._drain_reason = ""
+        self._awaited = 0
         self._state_deadline_ns: int | None = None
         self._effects: list[Effect] = []
         self._answers = Answers()
         self._audio = AgentAudio(self._answers)
-        self._cuts = Cuts(self._answers, config.turn_detection)
+        self._turns = Turns(self._answers, config.turn_detection, self._commands, self._emit)
         self._ack_ns: int | None = None
-        self._count = {"caller_turns": 0, "responses": 0, "errors": 0}
+        self._count = {"responses": 0, "errors": 0}
 
     # --- what the actor asks ------------------------------------------------------------------------------------------
 
@@ -136,7 +135,7 @@ class Session:
     @property
     def epoch(self) -> int:
         """How many cuts there were."""
-        return self._cuts.epoch
+        return self._turns.cuts.epoch
 
     @property
     def accepts_uplink(self) -> bool:
@@ -159,8 +158,9 @@ class Session:
         return SessionStatistics(
             state=self._state.name.lower(),
             ack_ns=self._ack_ns,
-            cuts=self._cuts.cuts,
-            truncations=self._cuts.truncations,
+            caller_turns=self._turns.caller_turns,
+            cuts=self._turns.cuts.cuts,
+            truncations=self._turns.cuts.truncations,
             commands_refused=self._commands.refused,
             commands_unanswered=self._commands.unanswered,
             **self._audio.counts,
@@ -171,7 +171,7 @@ class Session:
 
     def receive(self, event: Event, now_ns: int) -> list[Effect]:
         """Take an event; return what is to be done. An event without an entry in the table changes nothing."""
-        self._now_ns = now_ns
+        self._now_ns = self._commands.now_ns = now_ns
         transition = TRANSITIONS[self._state].get(type(event))
         if transition is not None:
             getattr(self, transition.reaction)(event)
@@ -184,13 +184,15 @@ class Session:
 
     def expire(self, now_ns: int) -> list[Effect]:
         """Do what is due at ``now_ns``: give up waiting, or begin to drain."""
-        self._now_ns = now_ns
+        self._now_ns = self._commands.now_ns = now_ns
         self._expire_state()
         for pending in self._commands.pending.take_overdue(now_ns):
             if self._state is CONFIGURING and isinstance(pending.command, ConfigureSession):
                 self._fail(self._commands.timeout(pending))
                 break
-            self._commands.give_up(pending, now_ns)
+            self._commands.give_up(pending)
+            self._turns.give_up(pending.command_id)
+            self._go_on()
         return self._take_effects()
 
     # --- configuration ------------------------------------------------------------------------------------------------
@@ -220,7 +222,7 @@ class Session:
         ack_ms = None if self._ack_ns is None else round(self._ack_ns / 1e6, 3)
         self._note("session.ready", {"confirmed": _words(self._formats), "ack_ms": ack_ms})
         if self._config.greeting:
-            self._send(CreateResponse(self._config.greeting))
+            self._take_turn(SpeechRequested(self._config.greeting))
 
     def _refused(self, event: ErrorReported) -> None:
         self._count["errors"] += 1
@@ -243,7 +245,8 @@ class Session:
     # --- answers ------------------------------------------------------------------------------------------------------
 
     def _begin_response(self, event: ResponseCreated) -> None:
-        self._commands.confirm(event)
+        self._turns.begin_response()
+        self._acknowledge(event)
         self._answers.begin(event.response_id)
         self._count["responses"] += 1
 
@@ -256,32 +259,39 @@ class Session:
         if plays and got_bytes % self._formats.downlink.sample_bytes:
             self._fail(SessionError(f"expected whole samples of {self._formats.downlink}, got {got_bytes} bytes"))
         else:
-            self._emit(self._audio.take(event, self._cuts.epoch))
+            self._emit(self._audio.take(event, self._turns.cuts.epoch))
 
     def _complete_part(self, event: AudioCompleted) -> None:
         if self._answers.verdict(event.response_id) is Verdict.PLAY:
             part = Part(event.response_id, event.item_id, event.content_index)
-            self._emit(CompletePart(part, self._cuts.epoch))
+            self._emit(CompletePart(part, self._turns.cuts.epoch))
 
     def _finish_response(self, event: ResponseDone) -> None:
-        self._commands.confirm(event)
+        self._acknowledge(event)
         if self._answers.finish(event.response_id) is Verdict.PLAY:
-            self._emit(FinishResponse(event.response_id, self._cuts.epoch))
+            self._emit(FinishResponse(event.response_id, self._turns.cuts.epoch))
         if event.status == "failed":
             self._note("response.failed", {"response_id": event.response_id, "reason": event.error or event.reason})
-        if self._state is DRAINING and not self._answers.running:
+        self._go_on()
+
+    # --- turns --------------------------------------------------------------------------------------------------------
+
+    def _answer_turn(self, event: AudioCommitted) -> None:
+        if self._acknowledge(event):  # otherwise it was the provider that ended the turn
+            self._turns.end_by_hand()
+            self._go_on()
+
+    def _take_turn(self, event: TurnEvent) -> None:
+        self._turns.take(event)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Let the agent say what waits if nobody speaks; when draining, the end is near once nothing runs."""
+        if self._state is READY:
+            self._turns.go_on()
+        elif self._state is DRAINING and not self._turns.agent_busy:
+            self._awaited += 1
             self._emit(AwaitPlayout())
-
-    # --- barge-in -----------------------------------------------------------------------------------------------------
-
-    def _cut(self, _event: SpeechStarted) -> None:
-        self._count["caller_turns"] += 1
-        if self._cuts.begin():
-            self._emit(CutPlayout())
-
-    def _truncate(self, event: PlayoutCut) -> None:
-        for command in self._cuts.finish(event.cut_point):
-            self._send(command)
 
     # --- ends ---------------------------------------------------------------------------------------------------------
 
@@ -291,13 +301,8 @@ class Session:
             self._fail(SessionError(f"the provider ended the session: {event.code}: {event.message}"))
             return
         refused = self._commands.refuse(event)
-        if refused is None:
-            return
-        corrected = self._cuts.correct(refused.command, event.counted_ms)
-        if corrected is not None:
-            names = {"command": refused.name, "command_id": refused.command_id}
-            self._note("truncation.corrected", {**names, "counted_ms": corrected.audio_end_ms})
-            self._send(corrected)
+        self._turns.refuse(refused, event, busy=event.code in self._dialect.busy_codes)
+        self._go_on()
 
     def _lose(self, event: ConnectionLost) -> None:
         reason = f": {event.reason}" if event.reason else ""
@@ -312,11 +317,12 @@ class Session:
         self._state_deadline_ns = self._now_ns + self._timeouts.drain_ns
         self._note("session.draining", {"because": event.reason, "running_responses": self._answers.running})
         self._drain_reason = event.reason
-        if not self._answers.running:
-            self._emit(AwaitPlayout())
+        self._turns.end(SessionError(f"expected the session to go on, got {event.reason}"))
+        self._go_on()
 
     def _finish_draining(self, _event: PlayoutFinished) -> None:
-        if not self._answers.running:
+        self._awaited -= 1
+        if not self._awaited and not self._turns.agent_busy:
             self._close(self._drain_reason)
 
     def _expire_state(self) -> None:
@@ -333,26 +339,33 @@ class Session:
 
     def _close(self, reason: str) -> None:
         self._state = CLOSED
-        self._state_deadline_ns = None
-        self._commands.end(SessionError(f"expected the session to go on, got it closed: {reason}"))
+        self._settle(SessionError(f"expected the session to go on, got it closed: {reason}"))
         self._emit(Close(reason))
 
     def _fail(self, error: SessionError) -> None:
         self._state = FAILED
+        self._settle(error)
+        self._emit(Fail(error))
+
+    def _settle(self, error: SessionError) -> None:
         self._state_deadline_ns = None
         self._commands.end(error)
-        self._emit(Fail(error))
+        self._turns.end(error)
 
     # --- commands and their answers -----------------------------------------------------------------------------------
 
     def _send(self, command: Command, ticket: int | None = None) -> str | None:
-        return self._commands.send(command, self._now_ns, ticket)
+        return self._commands.send(command, ticket)
 
     def _emit(self, effect: Effect) -> None:
         self._effects.append(effect)
 
-    def _acknowledge(self, event: Any) -> None:
-        self._commands.confirm(event)
+    def _acknowledge(self, event: Any) -> bool:
+        """Settle the command that an event confirms; tell whether there was one."""
+        confirmed = self._commands.confirm(event)
+        if confirmed is not None:
+            self._commands.settle(confirmed.ticket)
+        return confirmed is not None
 
     def _note(self, event_type: str, data: dict[str, Any]) -> None:
         self._emit(Note(event_type, data))

@@ -36,7 +36,10 @@ from voxpipe.sansio.realtime import (
     ResponseDone,
     SessionCreated,
     SessionUpdated,
+    SpeechRequested,
     SpeechStarted,
+    SpeechStopped,
+    TalkPressed,
     TruncateItem,
 )
 
@@ -70,15 +73,16 @@ def _stay(state: State, reaction: str) -> Transition:
 def _audio(state: State) -> dict[type, Transition]:
     """What happens to answers while audio flows."""
     return {
-        SpeechStarted: _stay(state, "_cut"),
-        PlayoutCut: _stay(state, "_truncate"),
+        SpeechStarted: _stay(state, "_take_turn"),
+        PlayoutCut: _stay(state, "_take_turn"),
         ResponseCreated: _stay(state, "_begin_response"),
         OutputItemAdded: _stay(state, "_note_item"),
         AudioReceived: Transition("_play", (state, FAILED)),
         AudioCompleted: _stay(state, "_complete_part"),
         ItemTruncated: _stay(state, "_acknowledge"),
         ItemDeleted: _stay(state, "_acknowledge"),
-        AudioCommitted: _stay(state, "_acknowledge"),
+        AudioCommitted: _stay(state, "_answer_turn"),
+        SpeechStopped: _stay(state, "_take_turn"),
         AudioCleared: _stay(state, "_acknowledge"),
         SessionUpdated: Transition("_compare", (state, FAILED)),
         ErrorReported: Transition("_survive", (state, FAILED)),
@@ -113,6 +117,8 @@ TRANSITIONS: Final[dict[State, dict[type, Transition]]] = {
     },
     READY: {
         ResponseDone: _stay(READY, "_finish_response"),
+        TalkPressed: _stay(READY, "_take_turn"),
+        SpeechRequested: _stay(READY, "_take_turn"),
         DrainRequested: Transition("_drain", (DRAINING,)),
         **_audio(READY),
     },
