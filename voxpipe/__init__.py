@@ -5,6 +5,7 @@ A program that embeds it needs these names; ``voxpipe.dsp`` has the audio kernel
 
 from importlib.metadata import version
 
+from voxpipe.actors.leg_control import LegControl
 from voxpipe.audio import AudioFormat, FormatPair
 from voxpipe.config import Config, load_config
 from voxpipe.errors import (
@@ -36,6 +37,7 @@ __all__ = [
     "FormatMismatch",
     "FormatPair",
     "Gateway",
+    "LegControl",
     "LegOutcome",
     "LocalProtocolError",
     "ProtocolError",

@@ -51,18 +51,19 @@ import trio
 from voxpipe.actors.access import build_access
 from voxpipe.actors.audiosocket_leg import AudioSocketLeg
 from voxpipe.actors.chunk_queue import ChunkQueue
+from voxpipe.actors.leg_control import LegControl
 from voxpipe.actors.leg_reader import UplinkStatistics, read_leg
 from voxpipe.actors.monotonic import now_ns
 from voxpipe.actors.one_shot import OneShot
 from voxpipe.actors.playout import Playout
-from voxpipe.actors.session import Conversation, describe_error
+from voxpipe.actors.session import Conversation
 from voxpipe.actors.sink import CallLog, Entry, RecordObserver, write_records
 from voxpipe.actors.transcode import drop_unconverted, transcode_downlink, transcode_uplink
 from voxpipe.audio import PTIME_MS, SLIN8, AudioFormat, FormatPair
 from voxpipe.config import Config, ProviderConfig
 from voxpipe.dialects import get_dialect
 from voxpipe.dsp import Converter
-from voxpipe.errors import ProtocolError, RemoteProtocolError, VoxpipeError
+from voxpipe.errors import ProtocolError, RemoteProtocolError, VoxpipeError, describe_error
 from voxpipe.sansio.audiosocket import downlink_format
 from voxpipe.sansio.clock import Clock
 from voxpipe.sansio.dialect import Dialect
@@ -93,6 +94,8 @@ class Surroundings:
     """Set it, and the leg finishes what waits and hangs up."""
     admit: Callable[[UUID], str] = lambda _uuid: ""
     """Asked once the UUID is known: a reason to refuse the leg, or nothing."""
+    on_start: Callable[[LegControl], None] = lambda _control: None
+    """Given a handle to the call once its log is open; it must not wait."""
     unix_ns: Callable[[], int] = time.time_ns
 
 
@@ -161,6 +164,7 @@ async def run_leg(stream: trio.abc.Stream, config: Config, surroundings: Surroun
                 return LegOutcome(uuid, str(refusal), refusal, None, {})
             log.record("leg.started", {"format": config.leg.format, "log": path.name, "dialect": dialect.name})
             try:
+                given.on_start(LegControl(uuid, call.conversation))
                 await call.run()
             finally:
                 with trio.CancelScope(shield=True):

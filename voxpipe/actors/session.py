@@ -18,11 +18,19 @@ from voxpipe.actors.chunk_queue import ChunkQueue
 from voxpipe.actors.monotonic import now_ns
 from voxpipe.actors.one_shot import OneShot
 from voxpipe.actors.sink import CallLog
+from voxpipe.actors.tickets import Tickets
 from voxpipe.audio import NS_PER_S, FormatPair
 from voxpipe.config import Config
-from voxpipe.errors import AckTimeout, CommandRefused, FormatMismatch, RemoteProtocolError, SessionError
+from voxpipe.errors import (
+    AckTimeout,
+    CommandRefused,
+    FormatMismatch,
+    RemoteProtocolError,
+    SessionError,
+    describe_error,
+)
 from voxpipe.sansio.dialect import Dialect, Wire
-from voxpipe.sansio.effects import Close, CutPlayout, Effect, Fail, Note, Send
+from voxpipe.sansio.effects import Close, CutPlayout, Effect, Fail, Note, Send, Settle
 from voxpipe.sansio.ledger import CutPoint
 from voxpipe.sansio.pending import SessionTimeouts
 from voxpipe.sansio.realtime import (
@@ -90,6 +98,9 @@ class Conversation:
         self._cut = cut
         self._requested: list[str] = []
         self._wanted = True
+        self.ended: OneShot[Ending] = OneShot()
+        self._can_ask = trio.Event()
+        self._tickets = Tickets()
         self._earlier: SessionStatistics | None = None
         self._begin(FormatPair.parse(config.provider.formats[0]))
 
@@ -117,6 +128,16 @@ class Conversation:
         """Take note that the caller pressed the key to talk."""
         self._feed(TalkPressed(agent_speaks))
 
+    async def request(self, make: Callable[[int], Event]) -> None:
+        """Feed an event with a ticket once the session is ready, and wait for what becomes of it.
+
+        Raises what refused it, or ``SessionError`` when the session is over or draining.
+        """
+        await self._can_ask.wait()
+        if not self._machine.accepts_requests:
+            raise SessionError(f"expected the session to go on, got it {self._machine.state.name.lower()}")
+        await self._tickets.wait(lambda ticket: self._feed(make(ticket)))
+
     def played(self) -> None:
         """Take note that the caller has heard all that waited."""
         self._feed(PlayoutFinished())
@@ -126,17 +147,27 @@ class Conversation:
 
         Owns its end of ``appends``. Ends with the session. Never waits on the playout.
         """
+        ending = Ending("cancelled")
+        try:
+            async with self._appends:
+                ending = await self._try_formats()
+        finally:
+            self.ended.set(ending)
+            self._can_ask.set()
+            self._tickets.end()
+        return ending
+
+    async def _try_formats(self) -> Ending:
         preferences = [FormatPair.parse(name) for name in self._config.provider.formats]
-        async with self._appends:
-            for formats, following in zip(preferences, [*preferences[1:], None], strict=True):
-                if self._requested:
-                    self._earlier = self.statistics()
-                    self._begin(formats)
-                self._requested.append(str(formats))
-                ending = await self._run()
-                if following is None or not self._another_format_may_help(ending):
-                    break
-                self._log.record("session.retrying", {"refused": str(formats), "next": str(following)})
+        for formats, following in zip(preferences, [*preferences[1:], None], strict=True):
+            if self._requested:
+                self._earlier = self.statistics()
+                self._begin(formats)
+            self._requested.append(str(formats))
+            ending = await self._run()
+            if following is None or not self._another_format_may_help(ending):
+                break
+            self._log.record("session.retrying", {"refused": str(formats), "next": str(following)})
         return ending
 
     def _another_format_may_help(self, ending: Ending) -> bool:
@@ -271,6 +302,9 @@ class Conversation:
                     self._log.record(event_type, data)
                     if event_type == "session.ready":
                         self._agreed.set(self._formats)
+                        self._can_ask.set()
+                case Settle(ticket, error):
+                    self._tickets.settle(ticket, error)
                 case CutPlayout():
                     self._feed(PlayoutCut(self._cut_playout()))
                 case Fail(error):
@@ -363,12 +397,3 @@ class Conversation:
                     self._lose(WebSocketClosed(1006, f"no pong within {interval_s:g} s"))
         except WebSocketClosed as closed:
             self._lose(closed)
-
-
-def describe_error(error: BaseException) -> dict[str, Any]:
-    """Say in a record's words what went wrong, with expected and actual where the error has them."""
-    data: dict[str, Any] = {"error": type(error).__name__, "message": str(error)}
-    for name in ("requested", "confirmed", "code", "command", "waited_s"):
-        if hasattr(error, name):
-            data[name] = getattr(error, name)
-    return data

@@ -36,6 +36,7 @@ from voxpipe.sansio.realtime import (
     CreateResponse,
     DeleteItem,
     ErrorReported,
+    InstructSession,
     ItemAdded,
     ItemDeleted,
     ItemDone,
@@ -143,6 +144,7 @@ def counted_ms(message: object) -> int | None:
     return int(found[1]) if found else None
 
 
+INSTRUCTIONS = Key("session.instructions", str, default=None)
 ITEM_ID = {"item_id": optional_text("item.id")}
 CONTENT = {
     "response_id": text("response_id"),
@@ -158,6 +160,7 @@ EVENTS: dict[str, EventSpelling] = {
         {
             "uplink": Key("session.audio.input.format", read_format, default="no format"),
             "downlink": Key("session.audio.output.format", read_format, default="no format"),
+            "instructions": INSTRUCTIONS,
         },
     ),
     "error": EventSpelling(
@@ -223,6 +226,10 @@ EVENTS: dict[str, EventSpelling] = {
 
 COMMANDS: dict[type, Any] = {
     ConfigureSession: _session_update,
+    InstructSession: lambda command: {
+        "type": "session.update",
+        "session": {"type": "realtime", "instructions": command.instructions},
+    },
     CommitAudio: lambda _: {"type": "input_audio_buffer.commit"},
     ClearAudio: lambda _: {"type": "input_audio_buffer.clear"},
     CreateResponse: response_create,

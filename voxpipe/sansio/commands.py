@@ -10,7 +10,7 @@ from voxpipe.errors import AckTimeout, CommandRefused, SessionError
 from voxpipe.sansio.dialect import Dialect
 from voxpipe.sansio.effects import Effect, Note, Send, Settle
 from voxpipe.sansio.pending import Pending, PendingCommands
-from voxpipe.sansio.realtime import Command, ErrorReported
+from voxpipe.sansio.realtime import Command, ErrorReported, InstructSession, SessionUpdated
 
 
 class Commands:
@@ -54,6 +54,16 @@ class Commands:
             names = {"command": refused.name, "command_id": refused.command_id}
             self._emit(Note("command.refused", {**names, "code": event.code, "message": event.message}))
         return refused
+
+    def compare_instructions(self, pending: Pending, event: SessionUpdated) -> None:
+        """Hold confirmed instructions against those that were sent."""
+        if not isinstance(pending.command, InstructSession):
+            return
+        requested, confirmed = pending.command.instructions, event.instructions
+        same = requested == confirmed
+        self._emit(Note("session.instructed", {"command_id": pending.command_id, "confirmed": same}))
+        refusal = f"expected instructions {requested!r:.80}, got {confirmed!r:.80}"
+        self.settle(pending.ticket, None if same else CommandRefused(pending.name, "not_confirmed", refusal))
 
     def give_up(self, pending: Pending) -> None:
         """Take note that nothing came in answer."""

@@ -24,6 +24,13 @@ class ConfigureSession:
 
 
 @attrs.frozen
+class InstructSession:
+    """Replace the instructions in mid-call, and nothing else: a voice that was heard cannot be sent again."""
+
+    instructions: str
+
+
+@attrs.frozen
 class CommitAudio:
     """End the caller's turn by hand (without server turn detection)."""
 
@@ -64,7 +71,16 @@ class DeleteItem:
     item_id: str
 
 
-Command = ConfigureSession | CommitAudio | ClearAudio | CreateResponse | CancelResponse | TruncateItem | DeleteItem
+Command = (
+    ConfigureSession
+    | InstructSession
+    | CommitAudio
+    | ClearAudio
+    | CreateResponse
+    | CancelResponse
+    | TruncateItem
+    | DeleteItem
+)
 
 # --- events from the provider -----------------------------------------------------------------------------------------
 
@@ -82,6 +98,7 @@ class SessionUpdated:
 
     uplink: AudioFormat | str
     downlink: AudioFormat | str
+    instructions: str | None = None
 
 
 @attrs.frozen
@@ -292,6 +309,14 @@ class SpeechRequested:
 
 
 @attrs.frozen
+class InstructionsRequested:
+    """The agent is to go by other instructions from now on."""
+
+    instructions: str
+    ticket: int | None = None
+
+
+@attrs.frozen
 class DrainRequested:
     """Finish what waits, then close."""
 
@@ -306,6 +331,7 @@ LocalEvent = (
     | LegEnded
     | TalkPressed
     | SpeechRequested
+    | InstructionsRequested
     | DrainRequested
 )
 ProviderEvent = (

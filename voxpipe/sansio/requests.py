@@ -25,6 +25,7 @@ class Requests:
         self._asked_id: str | None = None
         self._begun = True
         self._caller_speaks = False
+        self._provider_busy = False
 
     @property
     def open(self) -> bool:
@@ -49,7 +50,7 @@ class Requests:
 
     def take(self) -> SpeechRequested | None:
         """Take the oldest request, if it may be sent now."""
-        if not self._waiting or self._answers.running or self.open or self._caller_speaks:
+        if not self._waiting or self._answers.running or self.open or self._caller_speaks or self._provider_busy:
             return None
         return self._waiting.popleft()
 
@@ -61,12 +62,17 @@ class Requests:
         """Take note that a response began: ours, as far as anybody can tell."""
         self._begun = True
 
+    def finish(self) -> None:
+        """Take note that a response is done, whoever asked for it."""
+        self._provider_busy = False
+
     def refuse(self, command_id: str | None, *, busy: bool) -> bool:
         """Take note that a request was refused; tell whether it is made again, since a response was running."""
         if command_id is None or command_id != self._asked_id or self._asked is None:
             return False
         again, self._asked, self._asked_id, self._begun = self._asked, None, None, True
         if busy:
+            self._provider_busy = True  # by a response that we may not even know of; its end is told
             self._waiting.appendleft(again)
         return busy
 

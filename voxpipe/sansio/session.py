@@ -68,6 +68,8 @@ from voxpipe.sansio.realtime import (
     DrainRequested,
     ErrorReported,
     Event,
+    InstructionsRequested,
+    InstructSession,
     LegEnded,
     OutputItemAdded,
     PlayoutFinished,
@@ -148,6 +150,11 @@ class Session:
         return self._state in (READY, DRAINING)
 
     @property
+    def accepts_requests(self) -> bool:
+        """Whether the agent may be asked to speak or be instructed."""
+        return self._state is READY
+
+    @property
     def deadline_ns(self) -> int | None:
         """When ``expire`` must be called, at the latest."""
         deadlines = [self._commands.pending.deadline_ns, self._state_deadline_ns]
@@ -215,6 +222,11 @@ class Session:
         elif self._state is CONFIGURING:
             self._ack_ns = self._now_ns - pending.sent_ns if pending else None
             self._become_ready()
+        elif pending is not None:
+            self._commands.compare_instructions(pending, event)
+
+    def _instruct(self, event: InstructionsRequested) -> None:
+        self._send(InstructSession(event.instructions), event.ticket)
 
     def _become_ready(self) -> None:
         self._state = READY
@@ -268,6 +280,7 @@ class Session:
 
     def _finish_response(self, event: ResponseDone) -> None:
         self._acknowledge(event)
+        self._turns.finish_response()
         if self._answers.finish(event.response_id) is Verdict.PLAY:
             self._emit(FinishResponse(event.response_id, self._turns.cuts.epoch))
         if event.status == "failed":

@@ -26,6 +26,8 @@ from voxpipe.sansio.realtime import (
     DeleteItem,
     DrainRequested,
     ErrorReported,
+    InstructionsRequested,
+    InstructSession,
     ItemDeleted,
     ItemTruncated,
     LegEnded,
@@ -119,6 +121,7 @@ TRANSITIONS: Final[dict[State, dict[type, Transition]]] = {
         ResponseDone: _stay(READY, "_finish_response"),
         TalkPressed: _stay(READY, "_take_turn"),
         SpeechRequested: _stay(READY, "_take_turn"),
+        InstructionsRequested: _stay(READY, "_instruct"),
         DrainRequested: Transition("_drain", (DRAINING,)),
         **_audio(READY),
     },
@@ -141,6 +144,7 @@ EXPIRIES: Final[dict[State, dict[str, State]]] = {
 
 ACKS: Final[dict[type, type]] = {
     ConfigureSession: SessionUpdated,
+    InstructSession: SessionUpdated,
     CreateResponse: ResponseCreated,
     CancelResponse: ResponseDone,
     CommitAudio: AudioCommitted,

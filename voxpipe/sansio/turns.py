@@ -76,6 +76,10 @@ class Turns:
         """Take note that a response began."""
         self._requests.begin()
 
+    def finish_response(self) -> None:
+        """Take note that a response is done."""
+        self._requests.finish()
+
     def go_on(self) -> None:
         """Send the next request, if nobody speaks."""
         if (request := self._requests.take()) is not None:
@@ -86,6 +90,8 @@ class Turns:
         """Take note of a refusal: a response is asked for again, a truncation is corrected, the rest is told."""
         # A response of the provider's own may have passed for ours: then nothing waits for this answer any more.
         again = self._requests.refuse(refused.command_id if refused else error.command_id, busy=busy)
+        if again:
+            self._emit(Note("response.delayed", {"command_id": error.command_id, "code": error.code}))
         if refused is None or again:
             return
         self._commands.settle(refused.ticket, CommandRefused(refused.name, error.code, error.message))
