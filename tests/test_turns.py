@@ -169,3 +169,34 @@ def test_push_to_talk_is_checked(overrides: dict[str, str], expected: str) -> No
     with pytest.raises(ConfigError) as caught:
         load_config(environ={}, overrides=overrides)
     assert str(caught.value).startswith(expected)
+
+
+# --- silence, and the end of a call -----------------------------------------------------------------------------------
+
+
+async def test_the_agent_speaks_up_when_nobody_does(autojump_clock: MockClock, make_call: CallMaker) -> None:
+    """After so much silence the agent is told to, and again when as much silence has followed its words."""
+    leg = {"idle_timeout_s": 3.0, "idle_instructions": "Ask."}
+    call = await make_call(Script(audio=silence(12_000)), leg=leg)
+    asked = call.of("response.create")
+    assert [record.event_data["response"] for record in asked] == [{"instructions": "Ask."}] * 2
+    heard = call.of("playout.finished")
+    assert asked[0].t_ns / 1e9 == pytest.approx(3.0, abs=0.1)
+    assert (asked[1].t_ns - heard[0].t_ns) / 1e9 == pytest.approx(3.0, abs=0.1)
+    assert call.session.complaints == []
+
+
+async def test_a_call_ends_at_its_limit(autojump_clock: MockClock, make_call: CallMaker) -> None:
+    """The agent is warned in time, the answer that runs at the limit is heard whole, and the leg is hung up."""
+    leg = {"max_call_s": 5.0, "warn_before_end_s": 2.0}
+    call = await make_call(Script(audio=silence(2000) + tone(2000), stays=True), leg=leg)
+    (warned,) = [r for r in call.of("session.update", direction="sent") if r.t_ns > 1e9]
+    assert warned.t_ns / 1e9 == pytest.approx(3.0, abs=0.1)
+    assert "The call ends in 2 seconds" in warned.event_data["session"]["instructions"]
+    assert call.data("session.instructed") == [{"command_id": warned.event_data["event_id"], "confirmed": True}]
+    assert call.outcome.reason == "call limit reached"
+    assert call.outcome.error is None
+    assert call.phone.hung_up
+    playout = call.outcome.summary["playout"]
+    assert playout["played_samples"] == playout["received_samples"] > 8 * 2000
+    assert call.duration_s > 5.5

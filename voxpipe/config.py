@@ -120,6 +120,24 @@ class LegConfig:
     write_timeout_s: float = key(
         5.0, "a frame that cannot be written for so long ends the leg: the peer is gone", check=between(0.1, 600)
     )
+    idle_timeout_s: float = key(
+        0.0,
+        "the agent speaks up when nobody has spoken for so long; needs turn detection, and leaves it to "
+        "session.turn_detection.idle_timeout_ms where that is set; 0: never",
+        check=zero_or(1, 86_400),
+    )
+    idle_instructions: str = key(
+        "Nobody has spoken for a while: ask in a few words whether the caller is still there.",
+        "what the agent is told when it is to speak up",
+    )
+    max_call_s: float = key(
+        0.0,
+        "after so long the running answer is played to its end and the leg hung up; 0: never",
+        check=zero_or(1, 1e6),
+    )
+    warn_before_end_s: float = key(
+        0.0, "so long before that the agent is instructed to come to an end; 0: never", check=zero_or(1, 1e6)
+    )
     failure_wav: str = key("", "WAV file to play before hanging up when the session fails; empty: hang up at once")
 
 
@@ -250,6 +268,18 @@ class Config:
     session: SessionConfig = key(SessionConfig, "What the agent is told.")
     log: LogConfig = key(LogConfig, "The evidence.")
     limits: LimitsConfig = key(LimitsConfig, "The bounds of the queues.")
+
+    def __attrs_post_init__(self) -> None:
+        if self.leg.idle_timeout_s and self.session.turn_detection.type == "none":
+            raise ConfigError(
+                "leg.idle_timeout_s",
+                "expected 0 with session.turn_detection.type none: nobody tells when the caller speaks",
+            )
+        if self.leg.warn_before_end_s and self.leg.warn_before_end_s >= self.leg.max_call_s:
+            raise ConfigError(
+                "leg.warn_before_end_s",
+                f"expected less than leg.max_call_s ({self.leg.max_call_s:g}), got {self.leg.warn_before_end_s:g}",
+            )
 
 
 _CONVERTER = make_converter()

@@ -15,6 +15,7 @@ import trio
 
 from voxpipe.actors.access import Access
 from voxpipe.actors.chunk_queue import ChunkQueue
+from voxpipe.actors.keep_alive import keep_alive
 from voxpipe.actors.monotonic import now_ns
 from voxpipe.actors.one_shot import OneShot
 from voxpipe.actors.sink import CallLog
@@ -29,6 +30,7 @@ from voxpipe.errors import (
     SessionError,
     describe_error,
 )
+from voxpipe.sansio.call_timer import CallTimer
 from voxpipe.sansio.dialect import Dialect, Wire
 from voxpipe.sansio.effects import Close, CutPlayout, Effect, Fail, Note, Send, Settle
 from voxpipe.sansio.ledger import CutPoint
@@ -90,6 +92,7 @@ class Conversation:
         self.commands_peak = 0
         self._dialect = dialect
         self._config = config
+        self._start_ns = now_ns()
         self._access = access
         self._log = log
         self._appends = appends
@@ -192,7 +195,8 @@ class Conversation:
             round(provider.session_limit_s * NS_PER_S),
         )
         self._formats = formats
-        self._machine = Session(self._dialect, self._config.session, formats, timeouts)
+        timer = CallTimer(self._config.leg, self._start_ns, self._config.session.turn_detection)
+        self._machine = Session(self._dialect, self._config.session, formats, timeouts, timer=timer)
         self._ending: Ending | None = None
         self._scope = trio.CancelScope()
         self._rescheduled = trio.Event()
@@ -242,7 +246,7 @@ class Conversation:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._send_commands, websocket)
             nursery.start_soon(self._send_appends, websocket)
-            nursery.start_soon(self._keep_alive, websocket)
+            nursery.start_soon(keep_alive, websocket, self._config.provider.ping_interval_s, self._lose)
             nursery.start_soon(self._watch_deadline)
             self._feed(Connected())
             while True:
@@ -385,15 +389,3 @@ class Conversation:
         """Take caller audio while the session says goodbye, so that it does not pass for an overrun of the uplink."""
         async for _ in self._appends:
             self.appended.unsent_chunks += 1
-
-    async def _keep_alive(self, websocket: WebSocket) -> None:
-        interval_s = self._config.provider.ping_interval_s
-        try:
-            while True:
-                await trio.sleep(interval_s)
-                with trio.move_on_after(interval_s) as scope:
-                    await websocket.ping()
-                if scope.cancelled_caught:
-                    self._lose(WebSocketClosed(1006, f"no pong within {interval_s:g} s"))
-        except WebSocketClosed as closed:
-            self._lose(closed)

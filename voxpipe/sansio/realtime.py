@@ -317,6 +317,13 @@ class InstructionsRequested:
 
 
 @attrs.frozen
+class WarningDue:
+    """The agent is to know something besides its instructions."""
+
+    text: str
+
+
+@attrs.frozen
 class DrainRequested:
     """Finish what waits, then close."""
 
@@ -332,6 +339,7 @@ LocalEvent = (
     | TalkPressed
     | SpeechRequested
     | InstructionsRequested
+    | WarningDue
     | DrainRequested
 )
 ProviderEvent = (

@@ -39,22 +39,20 @@ from collections.abc import Callable
 from typing import Any
 
 from voxpipe.audio import NS_PER_S, FormatPair
-from voxpipe.config import SessionConfig
+from voxpipe.config import LegConfig, SessionConfig
 from voxpipe.errors import AckTimeout, CommandRefused, FormatMismatch, LocalProtocolError, SessionError
 from voxpipe.sansio.agent_audio import AgentAudio
-from voxpipe.sansio.answers import Answers, Verdict
+from voxpipe.sansio.answers import Answers
+from voxpipe.sansio.call_timer import CallTimer
 from voxpipe.sansio.commands import Commands
 from voxpipe.sansio.dialect import Dialect
 from voxpipe.sansio.effects import (
     AwaitPlayout,
     Close,
-    CompletePart,
     Effect,
     Fail,
-    FinishResponse,
     Note,
 )
-from voxpipe.sansio.ledger import Part
 from voxpipe.sansio.pending import SessionTimeouts
 from voxpipe.sansio.realtime import (
     AudioCommitted,
@@ -64,12 +62,9 @@ from voxpipe.sansio.realtime import (
     ConfigureSession,
     Connected,
     ConnectionLost,
-    DeleteItem,
     DrainRequested,
     ErrorReported,
     Event,
-    InstructionsRequested,
-    InstructSession,
     LegEnded,
     OutputItemAdded,
     PlayoutFinished,
@@ -80,16 +75,7 @@ from voxpipe.sansio.realtime import (
     SpeechRequested,
 )
 from voxpipe.sansio.session_statistics import SessionStatistics
-from voxpipe.sansio.transitions import (
-    CLOSED,
-    CONFIGURING,
-    CONNECTING,
-    DRAINING,
-    FAILED,
-    READY,
-    TRANSITIONS,
-    State,
-)
+from voxpipe.sansio.transitions import CLOSED, CONFIGURING, CONNECTING, DRAINING, FAILED, READY, TRANSITIONS, State
 from voxpipe.sansio.turns import TurnEvent, Turns
 
 
@@ -103,12 +89,14 @@ class Session:
         formats: FormatPair,
         timeouts: SessionTimeouts | None = None,
         *,
+        timer: CallTimer | None = None,
         command_ids: Callable[[int], str] = "vx_{}".format,
     ) -> None:
         self._dialect = dialect
         self._config = config
         self._formats = formats
         self._timeouts = timeouts or SessionTimeouts()
+        self._timer = timer or CallTimer(LegConfig(), 0)
         self._state = CONNECTING
         self._now_ns = 0
         self._commands = Commands(dialect, self._timeouts.ack_ns, command_ids, self._emit)
@@ -117,8 +105,8 @@ class Session:
         self._state_deadline_ns: int | None = None
         self._effects: list[Effect] = []
         self._answers = Answers()
-        self._audio = AgentAudio(self._answers)
-        self._turns = Turns(self._answers, config.turn_detection, self._commands, self._emit)
+        self._audio = AgentAudio(self._answers, formats.downlink, self._commands, self._emit)
+        self._turns = Turns(self._answers, config, self._commands, self._timer, self._emit)
         self._ack_ns: int | None = None
         self._count = {"responses": 0, "errors": 0}
 
@@ -158,6 +146,8 @@ class Session:
     def deadline_ns(self) -> int | None:
         """When ``expire`` must be called, at the latest."""
         deadlines = [self._commands.pending.deadline_ns, self._state_deadline_ns]
+        if not self.over:
+            deadlines.append(self._timer.deadline_ns)
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def statistics(self) -> SessionStatistics:
@@ -179,14 +169,7 @@ class Session:
     def receive(self, event: Event, now_ns: int) -> list[Effect]:
         """Take an event; return what is to be done. An event without an entry in the table changes nothing."""
         self._now_ns = self._commands.now_ns = now_ns
-        transition = TRANSITIONS[self._state].get(type(event))
-        if transition is not None:
-            getattr(self, transition.reaction)(event)
-            if self._state not in transition.targets:
-                raise LocalProtocolError(
-                    f"expected {transition.reaction} to end in {' or '.join(s.name for s in transition.targets)}, "
-                    f"got {self._state.name}"
-                )
+        self._react(event)
         return self._take_effects()
 
     def expire(self, now_ns: int) -> list[Effect]:
@@ -200,7 +183,21 @@ class Session:
             self._commands.give_up(pending)
             self._turns.give_up(pending.command_id)
             self._go_on()
+        for event in [] if self.over else self._timer.take_due(now_ns):
+            self._note("timer.due", {"event": type(event).__name__})
+            self._react(event)
         return self._take_effects()
+
+    def _react(self, event: Event) -> None:
+        transition = TRANSITIONS[self._state].get(type(event))
+        if transition is None:
+            return
+        getattr(self, transition.reaction)(event)
+        if self._state not in transition.targets:
+            raise LocalProtocolError(
+                f"expected {transition.reaction} to end in {' or '.join(s.name for s in transition.targets)}, "
+                f"got {self._state.name}"
+            )
 
     # --- configuration ------------------------------------------------------------------------------------------------
 
@@ -225,14 +222,12 @@ class Session:
         elif pending is not None:
             self._commands.compare_instructions(pending, event)
 
-    def _instruct(self, event: InstructionsRequested) -> None:
-        self._send(InstructSession(event.instructions), event.ticket)
-
     def _become_ready(self) -> None:
         self._state = READY
         self._state_deadline_ns = self._now_ns + self._timeouts.limit_ns
         ack_ms = None if self._ack_ns is None else round(self._ack_ns / 1e6, 3)
         self._note("session.ready", {"confirmed": _words(self._formats), "ack_ms": ack_ms})
+        self._turns.note_playout()
         if self._config.greeting:
             self._take_turn(SpeechRequested(self._config.greeting))
 
@@ -252,7 +247,7 @@ class Session:
         self._answers.finish(event.response_id)
 
     def _refuse(self, event: AudioReceived) -> None:
-        self._emit(self._audio.refuse(event))
+        self._audio.refuse(event)
 
     # --- answers ------------------------------------------------------------------------------------------------------
 
@@ -262,29 +257,18 @@ class Session:
         self._answers.begin(event.response_id)
         self._count["responses"] += 1
 
-    def _note_item(self, event: OutputItemAdded) -> None:
-        if event.item_type == "message" and self._answers.add_item(event.response_id, event.item_id) is Verdict.STALE:
-            self._send(DeleteItem(event.item_id))
-
-    def _play(self, event: AudioReceived) -> None:
-        got_bytes, plays = len(event.audio), self._answers.verdict(event.response_id) is Verdict.PLAY
-        if plays and got_bytes % self._formats.downlink.sample_bytes:
-            self._fail(SessionError(f"expected whole samples of {self._formats.downlink}, got {got_bytes} bytes"))
-        else:
-            self._emit(self._audio.take(event, self._turns.cuts.epoch))
-
-    def _complete_part(self, event: AudioCompleted) -> None:
-        if self._answers.verdict(event.response_id) is Verdict.PLAY:
-            part = Part(event.response_id, event.item_id, event.content_index)
-            self._emit(CompletePart(part, self._turns.cuts.epoch))
+    def _take_audio(self, event: OutputItemAdded | AudioReceived | AudioCompleted) -> None:
+        try:
+            self._audio.take(event, self._turns.cuts.epoch)
+        except SessionError as error:
+            self._fail(error)
 
     def _finish_response(self, event: ResponseDone) -> None:
         self._acknowledge(event)
         self._turns.finish_response()
-        if self._answers.finish(event.response_id) is Verdict.PLAY:
-            self._emit(FinishResponse(event.response_id, self._turns.cuts.epoch))
-        if event.status == "failed":
-            self._note("response.failed", {"response_id": event.response_id, "reason": event.error or event.reason})
+        self._audio.finish(event, self._turns.cuts.epoch)
+        if self._timer.watches_silence and self._state is READY:
+            self._await_playout()
         self._go_on()
 
     # --- turns --------------------------------------------------------------------------------------------------------
@@ -303,8 +287,11 @@ class Session:
         if self._state is READY:
             self._turns.go_on()
         elif self._state is DRAINING and not self._turns.agent_busy:
-            self._awaited += 1
-            self._emit(AwaitPlayout())
+            self._await_playout()
+
+    def _await_playout(self) -> None:
+        self._awaited += 1
+        self._emit(AwaitPlayout())
 
     # --- ends ---------------------------------------------------------------------------------------------------------
 
@@ -333,10 +320,14 @@ class Session:
         self._turns.end(SessionError(f"expected the session to go on, got {event.reason}"))
         self._go_on()
 
-    def _finish_draining(self, _event: PlayoutFinished) -> None:
+    def _note_playout(self, _event: PlayoutFinished) -> None:
         self._awaited -= 1
-        if not self._awaited and not self._turns.agent_busy:
+        if self._awaited or self._turns.agent_busy:
+            return
+        if self._state is DRAINING:
             self._close(self._drain_reason)
+        else:
+            self._turns.note_playout()
 
     def _expire_state(self) -> None:
         if self._state_deadline_ns is None or self._now_ns < self._state_deadline_ns:

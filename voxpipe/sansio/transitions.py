@@ -43,6 +43,7 @@ from voxpipe.sansio.realtime import (
     SpeechStopped,
     TalkPressed,
     TruncateItem,
+    WarningDue,
 )
 
 
@@ -78,9 +79,9 @@ def _audio(state: State) -> dict[type, Transition]:
         SpeechStarted: _stay(state, "_take_turn"),
         PlayoutCut: _stay(state, "_take_turn"),
         ResponseCreated: _stay(state, "_begin_response"),
-        OutputItemAdded: _stay(state, "_note_item"),
-        AudioReceived: Transition("_play", (state, FAILED)),
-        AudioCompleted: _stay(state, "_complete_part"),
+        OutputItemAdded: _stay(state, "_take_audio"),
+        AudioReceived: Transition("_take_audio", (state, FAILED)),
+        AudioCompleted: _stay(state, "_take_audio"),
         ItemTruncated: _stay(state, "_acknowledge"),
         ItemDeleted: _stay(state, "_acknowledge"),
         AudioCommitted: _stay(state, "_answer_turn"),
@@ -121,13 +122,15 @@ TRANSITIONS: Final[dict[State, dict[type, Transition]]] = {
         ResponseDone: _stay(READY, "_finish_response"),
         TalkPressed: _stay(READY, "_take_turn"),
         SpeechRequested: _stay(READY, "_take_turn"),
-        InstructionsRequested: _stay(READY, "_instruct"),
+        InstructionsRequested: _stay(READY, "_take_turn"),
+        WarningDue: _stay(READY, "_take_turn"),
+        PlayoutFinished: _stay(READY, "_note_playout"),
         DrainRequested: Transition("_drain", (DRAINING,)),
         **_audio(READY),
     },
     DRAINING: {
         ResponseDone: _stay(DRAINING, "_finish_response"),
-        PlayoutFinished: Transition("_finish_draining", (DRAINING, CLOSED)),
+        PlayoutFinished: Transition("_note_playout", (DRAINING, CLOSED)),
         **_audio(DRAINING),
     },
     CLOSED: {},

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from voxpipe.config import TurnDetectionConfig
+from voxpipe.config import SessionConfig
 from voxpipe.errors import CommandRefused, SessionError
 from voxpipe.sansio.answers import Answers
+from voxpipe.sansio.call_timer import CallTimer
 from voxpipe.sansio.commands import Commands
 from voxpipe.sansio.cuts import Cuts
 from voxpipe.sansio.effects import CutPlayout, Effect, Note
@@ -16,28 +17,40 @@ from voxpipe.sansio.realtime import (
     CommitAudio,
     CreateResponse,
     ErrorReported,
+    InstructionsRequested,
+    InstructSession,
     PlayoutCut,
     SpeechRequested,
     SpeechStarted,
     SpeechStopped,
     TalkPressed,
+    WarningDue,
 )
 from voxpipe.sansio.requests import Requests
 
-TurnEvent = SpeechStarted | SpeechStopped | PlayoutCut | TalkPressed | SpeechRequested
+TurnEvent = (
+    SpeechStarted | SpeechStopped | PlayoutCut | TalkPressed | SpeechRequested | InstructionsRequested | WarningDue
+)
 
 
 class Turns:
     """The turns of one session; what is to be done goes through ``commands`` and ``emit``."""
 
     def __init__(
-        self, answers: Answers, detection: TurnDetectionConfig, commands: Commands, emit: Callable[[Effect], None]
+        self,
+        answers: Answers,
+        config: SessionConfig,
+        commands: Commands,
+        timer: CallTimer,
+        emit: Callable[[Effect], None],
     ) -> None:
         self.caller_turns = 0
-        self.cuts = Cuts(answers, detection)
+        self.cuts = Cuts(answers, config.turn_detection)
         self._answers = answers
         self._requests = Requests(answers)
+        self._instructions = config.instructions
         self._commands = commands
+        self._timer = timer
         self._emit = emit
 
     @property
@@ -45,20 +58,17 @@ class Turns:
         """Whether a response runs, or one was asked for and has not begun."""
         return self._answers.running > 0 or self._requests.open
 
-    @property
-    def caller_speaks(self) -> bool:
-        """Whether the caller's turn has begun and not ended, as far as anybody tells us."""
-        return self._requests.caller_speaks
-
     def take(self, event: TurnEvent) -> None:
         """Take what happened between caller and agent."""
         match event:
             case SpeechStarted():
                 self.caller_turns += 1
                 self._requests.note_caller(speaks=True)
+                self._timer.note_speech()
                 self._barge_in()
             case SpeechStopped():
                 self._requests.note_caller(speaks=False)
+                self._timer.note_silence(self._commands.now_ns)
             case PlayoutCut(point):
                 for command in self.cuts.finish(point):
                     self._commands.send(command)
@@ -66,6 +76,11 @@ class Turns:
                 self._press(barges_in=agent_speaks or self._answers.uncut > 0)
             case SpeechRequested():
                 self._request(event)
+            case InstructionsRequested(instructions, ticket):
+                self._instructions = instructions
+                self._commands.send(InstructSession(instructions), ticket)
+            case WarningDue(text):
+                self._commands.send(InstructSession(f"{self._instructions}\n\n{text}"))
 
     def end_by_hand(self) -> None:
         """Take note that the turn which the caller ended by a key is an item now: it is to be answered."""
@@ -75,10 +90,16 @@ class Turns:
     def begin_response(self) -> None:
         """Take note that a response began."""
         self._requests.begin()
+        self._timer.note_speech()
 
     def finish_response(self) -> None:
         """Take note that a response is done."""
         self._requests.finish()
+
+    def note_playout(self) -> None:
+        """Take note that nothing of the agent is to be heard any more."""
+        if not self._requests.caller_speaks:
+            self._timer.note_silence(self._commands.now_ns)
 
     def go_on(self) -> None:
         """Send the next request, if nobody speaks."""
