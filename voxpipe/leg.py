@@ -217,7 +217,17 @@ class Call:
         )
 
     async def run(self) -> None:
-        """Start the actors, wait for the session to end, play the failure's WAV if there is one, and hang up."""
+        """Start the actors, wait for the session to end, play the failure's WAV if there is one, and hang up.
+
+        The connection to the provider is closed beside that: a dead one takes its time, which is not the caller's.
+        """
+        async with trio.open_nursery() as session:
+            session.start_soon(self.conversation.converse)
+            await self._answer()
+            # After the playout, which is the leg's other writer, and before the log's last write, which may take time.
+            await self.leg.hang_up()
+
+    async def _answer(self) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._read)
             nursery.start_soon(transcode_uplink, self._uplink_end, self.appends, self.leg_formats, self.session_formats)
@@ -233,14 +243,12 @@ class Call:
             nursery.start_soon(self._play)
             nursery.start_soon(self._learn_format)
             nursery.start_soon(self._drain)
-            ending = await self.conversation.converse()
+            ending = await self.conversation.ended.get()
             self._note_end(ending.reason, ending.error)
             nursery.start_soon(self._discard_uplink)
             if ending.error is not None and self.config.leg.failure_wav:
                 await self._play_failure()
             nursery.cancel_scope.cancel()
-        # After the playout, which is the leg's other writer, and before the log's last write, which may take its time.
-        await self.leg.hang_up()
 
     def _note_end(self, reason: str, error: VoxpipeError | None = None) -> None:
         if self.reason == "cancelled":

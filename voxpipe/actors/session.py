@@ -100,6 +100,7 @@ class Conversation:
         self._agreed = formats
         self._cut = cut
         self._requested: list[str] = []
+        self._following: FormatPair | None = None
         self._wanted = True
         self.ended: OneShot[Ending] = OneShot()
         self._can_ask = trio.Event()
@@ -167,6 +168,7 @@ class Conversation:
                 self._earlier = self.statistics()
                 self._begin(formats)
             self._requested.append(str(formats))
+            self._following = following
             ending = await self._run()
             if following is None or not self._another_format_may_help(ending):
                 break
@@ -341,6 +343,8 @@ class Conversation:
             self._log.record("session.closed", {"because": ending.reason})
         else:
             self._log.record("session.failed", describe_error(ending.error))
+        if self._following is None or not self._another_format_may_help(ending):
+            self.ended.set(ending)  # nobody need wait for the closing handshake
         self._scope.cancel()
 
     async def _watch_deadline(self) -> None:
