@@ -99,6 +99,15 @@ def test_the_leg_example_is_answered(tmp_path: Path) -> None:
     assert "'confirmed': {'uplink': 'slin24', 'downlink': 'slin24'}" in output
 
 
+@pytest.mark.sockets
+def test_the_example_of_a_hand_in_a_call_runs(tmp_path: Path) -> None:
+    """The third library example serves as it stands, but for its end."""
+    (tmp_path / "voxpipe.toml").write_text('[gateway]\nlisten = "127.0.0.1:0"\n')
+    code = blocks("python")[2].replace("await gateway.serve()", "with trio.move_on_after(0.3): await gateway.serve()")
+    assert code != blocks("python")[2]
+    assert run_example(code, tmp_path) == ""
+
+
 def run_example(code: str, folder: Path) -> str:
     """Run an example as a program of its own in a folder."""
     environ = {**os.environ, "OPENAI_API_KEY": "sk-not-used"}
