@@ -11,16 +11,8 @@ from typing import Any
 import attrs
 import pytest
 
-from voxpipe.config import (
-    Config,
-    ProviderConfig,
-    SessionConfig,
-    format_address,
-    load_config,
-    parse_address,
-    structure_config,
-    toml_template,
-)
+from voxpipe.config import Config, ProviderConfig, SessionConfig, format_address, parse_address, structure_config
+from voxpipe.config_file import load_config, toml_template
 from voxpipe.errors import ConfigError
 
 

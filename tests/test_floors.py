@@ -21,11 +21,12 @@ CONFIG = BASE | {"config", "structuring"}
 PURE = CONFIG | {"sansio"}
 ACTORS = PURE | {"dialects", "dsp", "actors", "wav", "websocket"}
 MAY_IMPORT: dict[str, set[str]] = {
-    "": ACTORS | {"context", "leg", "gateway"},  # voxpipe/__init__.py, which offers the public names
+    "": ACTORS | {"config_file", "context", "leg", "gateway"},  # voxpipe/__init__.py, which offers the public names
     "errors": set(),
     "audio": {"errors"},
     "structuring": BASE,
     "config": BASE | {"structuring"},
+    "config_file": CONFIG,
     "wav": BASE,
     "websocket": {"errors"},
     "dsp": BASE,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+import soundfile
 import trio
 import trio.testing
 from trio.testing import MockClock
@@ -124,16 +126,38 @@ async def test_hanging_up_between_two_sessions_opens_no_other(autojump_clock: Mo
     assert call.duration_s < 5
 
 
-async def test_caller_audio_during_the_closing_handshake_is_no_overrun(
+async def test_the_caller_does_not_wait_for_the_closing_handshake(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:
-    """A provider that never answers our close is left after two seconds; what the caller says is unsent, not lost."""
+    """A provider that never answers our close is left after two seconds; the caller was let go at once."""
     deaf = Network(incoming=Direction(stalls=((4.9, 60.0),)))
     call = await make_call(
         Script(stays=True), drain_after_s=5.0, shape=lambda stream, nursery: NetworkStream(stream, deaf, nursery)
     )
     assert call.outcome.reason == "gateway drains"
+    assert call.phone.hung_up
+    assert call.phone.frames[-1][0] == pytest.approx(5.0, abs=0.021)
     assert 6.9 < call.duration_s < 7.2
     uplink = call.outcome.summary["uplink"]
     assert uplink["overrun_frames"] == sum(data["frames"] for data in call.data("uplink.overrun")) == 0
-    assert uplink["unsent_chunks"] > 90
+
+
+async def test_a_dead_provider_is_apologised_for_at_once(
+    autojump_clock: MockClock, make_call: CallMaker, tmp_path: Path
+) -> None:
+    """No pong for ten seconds: the apology begins with that, though closing the connection takes two seconds more."""
+    wav = tmp_path / "sorry.wav"
+    soundfile.write(wav, [0.25] * 8000, 8000, subtype="PCM_16")
+    deaf = Network(incoming=Direction(stalls=((1.0, 60.0),)), outgoing=Direction(stalls=((1.0, 60.0),)))
+    call = await make_call(
+        Script(stays=True),
+        shape=lambda stream, nursery: NetworkStream(stream, deaf, nursery),
+        leg={"failure_wav": str(wav)},
+        provider={"ping_interval_s": 2.0},
+    )
+    (failed,) = call.of("session.failed")
+    assert "no pong within 2 s" in failed.event_data["message"]
+    assert call.phone.hung_up
+    assert len(call.phone.spoken) >= 50
+    assert call.phone.spoken[0] - failed.t_ns / 1e9 < 0.03
+    assert call.records[-1].event_type == "leg.summary"

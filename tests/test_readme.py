@@ -14,7 +14,8 @@ import attrs
 import pytest
 
 from voxpipe.cli import app
-from voxpipe.config import Config, load_config
+from voxpipe.config import Config
+from voxpipe.config_file import load_config
 from voxpipe.dialplan import asterisk_dialplan
 from voxpipe.errors import ConfigError
 from voxpipe.sansio.records import parse_line
@@ -105,6 +106,15 @@ def test_the_leg_example_is_answered(tmp_path: Path) -> None:
     output = run_example(blocks("python")[1], tmp_path)
     assert re.search(r"heard \d{5,} bytes, the first word after \d\.\d\d s", output)
     assert "'confirmed': {'uplink': 'slin24', 'downlink': 'slin24'}" in output
+
+
+@pytest.mark.sockets
+def test_the_example_of_a_hand_in_a_call_runs(tmp_path: Path) -> None:
+    """The third library example serves as it stands, but for its end."""
+    (tmp_path / "voxpipe.toml").write_text('[gateway]\nlisten = "127.0.0.1:0"\n')
+    code = blocks("python")[2].replace("await gateway.serve()", "with trio.move_on_after(0.3): await gateway.serve()")
+    assert code != blocks("python")[2]
+    assert run_example(code, tmp_path) == ""
 
 
 def run_example(code: str, folder: Path) -> str:

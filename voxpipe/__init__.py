@@ -5,8 +5,10 @@ A program that embeds it needs these names; ``voxpipe.dsp`` has the audio kernel
 
 from importlib.metadata import version
 
+from voxpipe.actors.leg_control import LegControl
 from voxpipe.audio import AudioFormat, FormatPair
-from voxpipe.config import Config, load_config
+from voxpipe.config import Config
+from voxpipe.config_file import load_config
 from voxpipe.errors import (
     AckTimeout,
     AudioError,
@@ -36,6 +38,7 @@ __all__ = [
     "FormatMismatch",
     "FormatPair",
     "Gateway",
+    "LegControl",
     "LegOutcome",
     "LocalProtocolError",
     "ProtocolError",

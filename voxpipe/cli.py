@@ -20,7 +20,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from voxpipe.audio import AudioFormat
-from voxpipe.config import load_config, parse_address, toml_template, unusable_address
+from voxpipe.config import parse_address, unusable_address
+from voxpipe.config_file import load_config, toml_template
 from voxpipe.demo import Demo, DemoPlan, run_demo
 from voxpipe.dialects import DIALECTS, get_dialect
 from voxpipe.dialplan import asterisk_dialplan

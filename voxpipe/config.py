@@ -1,4 +1,4 @@
-"""The configuration: attrs models, read from TOML, environment and flags, in rising order.
+"""The configuration: attrs models. ``config_file.py`` reads them from TOML, environment and flags.
 
 Every key has its meaning in ``metadata["help"]``, from which ``voxpipe init`` writes the commented file. A key that
 does not exist or a value that does not fit is a ``ConfigError`` with the key's path, what was expected and what was
@@ -7,12 +7,9 @@ found.
 
 from __future__ import annotations
 
-import os
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from errno import EADDRINUSE
-from pathlib import Path
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias
 
 import attrs
 import cattrs
@@ -21,7 +18,7 @@ from voxpipe.audio import AudioFormat, FormatPair
 from voxpipe.errors import AudioError, ConfigError
 from voxpipe.structuring import first_fault, make_converter
 
-ENV_PREFIX = "VOXPIPE_"
+DIGITS = tuple("0123456789*#ABCD")
 
 
 Check: TypeAlias = Callable[[Any], object]
@@ -67,6 +64,11 @@ def zero_or(low: float, high: float) -> Check:
 def _is_leg_format(value: str) -> None:
     if value != "auto":
         AudioFormat.parse(value)
+
+
+def _is_digit(value: str) -> None:
+    if value and value not in DIGITS:
+        raise ValueError(f"expected one of {' '.join(DIGITS)}, got {value!r}")
 
 
 def _is_format_list(value: Sequence[str]) -> None:
@@ -125,6 +127,24 @@ class LegConfig:
     )
     write_timeout_s: float = key(
         5.0, "a frame that cannot be written for so long ends the leg: the peer is gone", check=between(0.1, 600)
+    )
+    idle_timeout_s: float = key(
+        0.0,
+        "the agent speaks up when nobody has spoken for so long; needs turn detection, and leaves it to "
+        "session.turn_detection.idle_timeout_ms where that is set; 0: never",
+        check=zero_or(1, 86_400),
+    )
+    idle_instructions: str = key(
+        "Nobody has spoken for a while: ask in a few words whether the caller is still there.",
+        "what the agent is told when it is to speak up",
+    )
+    max_call_s: float = key(
+        0.0,
+        "after so long the running answer is played to its end and the leg hung up; 0: never",
+        check=zero_or(1, 1e6),
+    )
+    warn_before_end_s: float = key(
+        0.0, "so long before that the agent is instructed to come to an end; 0: never", check=zero_or(1, 1e6)
     )
     failure_wav: str = key("", "WAV file to play before hanging up when the session fails; empty: hang up at once")
 
@@ -197,12 +217,24 @@ class SessionConfig:
     voice: str = key("", "voice; empty: the provider's default")
     speed: float = key(0.0, "rate of speech, 0.25 to 1.5; 0: the provider's default", check=zero_or(0.25, 1.5))
     max_output_tokens: int = key(0, "limit of an answer in tokens; 0: none", check=between(0, 4096))
+    push_to_talk: str = key(
+        "",
+        "with turn_detection.type none: the DTMF digit that ends the caller's turn, and silences the agent while it "
+        "speaks (what was said before that press is forgotten); empty: none",
+        check=_is_digit,
+    )
     noise_reduction: Literal["none", "near_field", "far_field"] = key("none", "none, near_field or far_field")
     turn_detection: TurnDetectionConfig = key(TurnDetectionConfig, "turn detection")
     transcription: TranscriptionConfig = key(TranscriptionConfig, "transcription of the caller")
     extra: dict[str, Any] = key(
         dict, "further keys of the provider's session object, laid over ours, tables over tables"
     )
+
+    def __attrs_post_init__(self) -> None:
+        if self.push_to_talk and self.turn_detection.type != "none":
+            raise ConfigError(
+                "push_to_talk", f'expected turn_detection.type = "none" with it, got {self.turn_detection.type!r}'
+            )
 
 
 @attrs.frozen
@@ -268,33 +300,23 @@ class Config:
     log: LogConfig = key(LogConfig, "The evidence.")
     limits: LimitsConfig = key(LimitsConfig, "The bounds of the queues.")
 
+    def __attrs_post_init__(self) -> None:
+        if self.leg.idle_timeout_s and self.session.turn_detection.type == "none":
+            raise ConfigError(
+                "leg.idle_timeout_s",
+                "expected 0 with session.turn_detection.type none: nobody tells when the caller speaks",
+            )
+        if self.leg.warn_before_end_s and self.leg.warn_before_end_s >= self.leg.max_call_s:
+            raise ConfigError(
+                "leg.warn_before_end_s",
+                f"expected less than leg.max_call_s ({self.leg.max_call_s:g}), got {self.leg.warn_before_end_s:g}",
+            )
+
 
 _CONVERTER = make_converter()
 TABLES = (GatewayConfig, LegConfig, ProviderConfig, SessionConfig, ContextConfig, LogConfig, LimitsConfig)
 for _model in (TurnDetectionConfig, TranscriptionConfig, *TABLES, Config):
     attrs.resolve_types(_model)
-
-
-def load_config(
-    file: Path | str | None = None,
-    *,
-    environ: Mapping[str, str] | None = None,
-    overrides: Mapping[str, Any] | None = None,
-) -> Config:
-    """Read the configuration from a TOML file, then ``VOXPIPE_TABLE__KEY`` variables, then ``{"table.key": value}``.
-
-    Raises ``ConfigError``. ``environ`` is the process's environment unless given.
-    """
-    tree: dict[str, Any] = {}
-    if file is not None:
-        tree = _read_toml(Path(file))
-    for name, text in (os.environ if environ is None else environ).items():
-        if name.startswith(ENV_PREFIX) and "__" in name:
-            path = name.removeprefix(ENV_PREFIX).lower().replace("__", ".")
-            _put(tree, path, _from_text(path, text))
-    for path, value in (overrides or {}).items():
-        _put(tree, path, _from_text(path, value) if isinstance(value, str) else value)
-    return structure_config(tree)
 
 
 def structure_config(tree: Mapping[str, Any]) -> Config:
@@ -304,81 +326,3 @@ def structure_config(tree: Mapping[str, Any]) -> Config:
     except cattrs.BaseValidationError as group:
         path, reason = first_fault(group, "")
         raise ConfigError(path, reason) from None
-
-
-def toml_template() -> str:
-    """Write every key with its meaning and its default, commented out, as a TOML file."""
-    lines = [
-        "# voxpipe configuration: every key with its default.",
-        "# Environment: VOXPIPE_TABLE__KEY; flags win over both.",
-    ]
-    _write_table(Config, "", lines)
-    return "\n".join(lines) + "\n"
-
-
-def _write_table(model: type, path: str, lines: list[str]) -> None:
-    tables = []
-    for field in attrs.fields(model):
-        if attrs.has(cast(type, field.type)):
-            tables.append(field)
-            continue
-        default = field.default.factory() if isinstance(field.default, attrs.Factory) else field.default  # type: ignore[arg-type]
-        lines += [f"# {field.metadata['help']}", f"#{field.name} = {_to_toml(default)}"]
-    for field in tables:
-        name = f"{path}{field.name}"
-        lines += ["", f"[{name}]"]
-        _write_table(cast(type, field.type), f"{name}.", lines)
-
-
-def _to_toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{name} = {_to_toml(item)}" for name, item in value.items()) + " }" if value else "{}"
-    if isinstance(value, tuple | list):
-        return "[" + ", ".join(map(_to_toml, value)) + "]"
-    if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return repr(value)
-
-
-def _read_toml(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(str(file), "expected a TOML file, found none (voxpipe init writes one)") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(str(file), f"expected a TOML file: {error}") from error
-
-
-def _put(tree: dict[str, Any], path: str, value: Any) -> None:
-    *tables, name = path.split(".")
-    for table in tables:
-        tree = tree.setdefault(table, {})
-        if not isinstance(tree, dict):
-            raise ConfigError(path, f"expected {table} to be a table, got {tree!r}")
-    tree[name] = value
-
-
-def _from_text(path: str, text: str) -> Any:
-    """Read a value as TOML would, where the key is not text: ``3``, ``true``, ``["a"]``."""
-    if any("\ud800" <= letter <= "\udfff" for letter in text):  # how Python stands in for bytes that are none
-        raise ConfigError(path, f"expected UTF-8, got {text!r}")
-    if _type_at(path) is str or getattr(_type_at(path), "__origin__", None) is Literal:
-        return text
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
-def _type_at(path: str) -> Any:
-    model: Any = Config
-    for name in path.split("."):
-        if getattr(model, "__origin__", None) is dict:
-            model = model.__args__[1]
-        elif attrs.has(model):
-            model = next((field.type for field in attrs.fields(model) if field.name == name), None)
-        else:
-            return None
-    return model

@@ -111,3 +111,12 @@ class RecordError(VoxpipeError):
         super().__init__(f"line {line_no}: {reason}")
         self.line_no = line_no
         self.reason = reason
+
+
+def describe_error(error: BaseException) -> dict[str, Any]:
+    """Say in a record's words what went wrong, with expected and actual where the error has them."""
+    data: dict[str, Any] = {"error": type(error).__name__, "message": str(error)}
+    for name in ("requested", "confirmed", "code", "command", "waited_s"):
+        if hasattr(error, name):
+            data[name] = getattr(error, name)
+    return data

@@ -19,6 +19,7 @@ from uuid import UUID
 import attrs
 import trio
 
+from voxpipe.actors.leg_control import LegControl
 from voxpipe.actors.monotonic import now_ns
 from voxpipe.actors.sink import CallLog, Entry, RecordObserver, write_records
 from voxpipe.audio import FormatPair
@@ -58,9 +59,9 @@ class GatewayStatistics:
 class Gateway:
     """Answers AudioSocket connections until drained.
 
-    ``on_record`` sees every record of every leg and of the gateway; it must not wait. ``on_warning`` is told what an
-    operator should know (a disk that is full, a leg that failed for a bug). ``dial`` and ``unix_ns`` are for tests in
-    virtual time.
+    ``on_start`` is given a handle to each call. ``on_record`` sees every record of every leg and of the gateway.
+    Neither may wait. ``on_warning`` is told what an operator should know (a disk that is full, a leg that failed for a
+    bug). ``dial`` and ``unix_ns`` are for tests in virtual time.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Gateway:
         on_record: RecordObserver | None = None,
         on_warning: Callable[[str], None] = lambda _text: None,
         on_outcome: Callable[[LegOutcome], None] = lambda _outcome: None,
+        on_start: Callable[[LegControl], None] = lambda _control: None,
         dial: Dial = dial_tcp,
         unix_ns: Callable[[], int] = time.time_ns,
     ) -> None:
@@ -90,6 +92,7 @@ class Gateway:
             ssl_context=_trust(config.provider),
             on_record=on_record,
             on_warning=on_warning,
+            on_start=on_start,
             drain=self._draining,
             unix_ns=unix_ns,
         )

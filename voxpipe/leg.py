@@ -50,23 +50,24 @@ import trio
 
 from voxpipe.actors.access import build_access
 from voxpipe.actors.audiosocket_leg import AudioSocketLeg
+from voxpipe.actors.chunk_queue import ChunkQueue
+from voxpipe.actors.leg_control import LegControl
 from voxpipe.actors.leg_reader import UplinkStatistics, read_leg
 from voxpipe.actors.monotonic import now_ns
 from voxpipe.actors.one_shot import OneShot
 from voxpipe.actors.playout import Playout
-from voxpipe.actors.session import Conversation, describe_error
+from voxpipe.actors.session import Conversation
 from voxpipe.actors.sink import CallLog, Entry, RecordObserver, write_records
-from voxpipe.actors.transcode import transcode_downlink, transcode_uplink
+from voxpipe.actors.transcode import drop_unconverted, transcode_downlink, transcode_uplink
 from voxpipe.audio import PTIME_MS, SLIN8, AudioFormat, FormatPair
 from voxpipe.config import Config, ProviderConfig
 from voxpipe.context import LegContext
 from voxpipe.dialects import get_dialect
 from voxpipe.dsp import Converter
-from voxpipe.errors import ProtocolError, RemoteProtocolError, VoxpipeError
+from voxpipe.errors import ProtocolError, RemoteProtocolError, VoxpipeError, describe_error
 from voxpipe.sansio.audiosocket import downlink_format
 from voxpipe.sansio.clock import Clock
 from voxpipe.sansio.dialect import Dialect
-from voxpipe.sansio.effects import Chunk
 from voxpipe.sansio.ledger import CutPoint, Ledger, Part
 from voxpipe.sansio.leg import LegFormatConfirmed, LegIdentified
 from voxpipe.sansio.records import format_timestamp
@@ -96,6 +97,8 @@ class Surroundings:
     """Asked once the UUID is known: a reason to refuse the leg, or nothing."""
     context: Callable[[UUID], LegContext | None] = lambda _uuid: None
     """Asked once the leg is admitted: what was announced for it, its configuration included."""
+    on_start: Callable[[LegControl], None] = lambda _control: None
+    """Given a handle to the call once its log is open; it must not wait."""
     unix_ns: Callable[[], int] = time.time_ns
 
 
@@ -168,6 +171,7 @@ async def run_leg(stream: trio.abc.Stream, config: Config, surroundings: Surroun
             if context.told:
                 log.record("leg.context", dict(context.told))
             try:
+                given.on_start(LegControl(uuid, call.conversation))
                 await call.run()
             finally:
                 with trio.CancelScope(shield=True):
@@ -207,7 +211,7 @@ class Call:
         self.uplink, self._uplink_end = trio.open_memory_channel[bytes](frames)
         self._uplink_rest = self._uplink_end.clone()
         self.appends, appends_end = trio.open_memory_channel[bytes](0)
-        self.downlink, self._downlink_end = trio.open_memory_channel[Chunk](config.limits.downlink_chunks)
+        self.downlink = ChunkQueue(config.limits.downlink_chunks)
         self.conversation = Conversation(
             dialect,
             config,
@@ -220,13 +224,23 @@ class Call:
         )
 
     async def run(self) -> None:
-        """Start the actors, wait for the session to end, play the failure's WAV if there is one, and hang up."""
+        """Start the actors, wait for the session to end, play the failure's WAV if there is one, and hang up.
+
+        The connection to the provider is closed beside that: a dead one takes its time, which is not the caller's.
+        """
+        async with trio.open_nursery() as session:
+            session.start_soon(self.conversation.converse)
+            await self._answer()
+            # After the playout, which is the leg's other writer, and before the log's last write, which may take time.
+            await self.leg.hang_up()
+
+    async def _answer(self) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._read)
             nursery.start_soon(transcode_uplink, self._uplink_end, self.appends, self.leg_formats, self.session_formats)
             nursery.start_soon(
                 transcode_downlink,
-                self._downlink_end,
+                self.downlink,
                 self.leg_formats,
                 self.session_formats,
                 self.playout,
@@ -236,14 +250,12 @@ class Call:
             nursery.start_soon(self._play)
             nursery.start_soon(self._learn_format)
             nursery.start_soon(self._drain)
-            ending = await self.conversation.converse()
+            ending = await self.conversation.ended.get()
             self._note_end(ending.reason, ending.error)
             nursery.start_soon(self._discard_uplink)
             if ending.error is not None and self.config.leg.failure_wav:
                 await self._play_failure()
             nursery.cancel_scope.cancel()
-        # After the playout, which is the leg's other writer, and before the log's last write, which may take its time.
-        await self.leg.hang_up()
 
     def _note_end(self, reason: str, error: VoxpipeError | None = None) -> None:
         if self.reason == "cancelled":
@@ -262,9 +274,23 @@ class Call:
     async def _read(self) -> None:
         try:
             oldest = self._uplink_end.clone()
-            await read_leg(self.leg, self.uplink, oldest, self.leg_formats, self.log, self.uplink_counts, self._end)
+            await read_leg(
+                self.leg,
+                self.uplink,
+                oldest,
+                self.leg_formats,
+                self.log,
+                self.uplink_counts,
+                self._end,
+                self._take_digit,
+            )
         except ProtocolError as error:
             self._fail(error)
+
+    def _take_digit(self, digit: str) -> None:
+        if digit == self.config.session.push_to_talk:
+            playout = self.playout.value
+            self.conversation.press_to_talk(agent_speaks=playout is not None and playout.ledger.speaking)
 
     async def _discard_uplink(self) -> None:
         # Nobody hears it any more, and it is no loss worth a record.
@@ -310,7 +336,8 @@ class Call:
 
     def _cut(self, epoch: int) -> CutPoint:
         playout = self.playout.value
-        return playout.ledger.cut() if playout is not None else CutPoint((), (), 0, epoch)
+        point = CutPoint((), (), 0, epoch) if playout is None else playout.ledger.cut()
+        return drop_unconverted(self.downlink, point, self.log)
 
     async def _play_failure(self) -> None:
         path = self.config.leg.failure_wav

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from voxpipe.actors.session import describe_error
 from voxpipe.audio import NS_PER_S
+from voxpipe.errors import describe_error
 
 if TYPE_CHECKING:
     from voxpipe.audio import AudioFormat

@@ -24,6 +24,7 @@ from voxpipe.sansio.realtime import (
     ConfigureSession,
     CreateResponse,
     DeleteItem,
+    InstructSession,
     TruncateItem,
 )
 
@@ -74,6 +75,10 @@ PLAIN: list[tuple[Command, Wire]] = [
     ),
     (DeleteItem("item_1"), {"type": "conversation.item.delete", "item_id": "item_1"}),
 ]
+INSTRUCTED: dict[str, Wire] = {
+    "openai": {"type": "session.update", "session": {"type": "realtime", "instructions": "Be kind."}},
+    "openai-beta": {"type": "session.update", "session": {"instructions": "Be kind."}},
+}
 
 
 @BOTH
@@ -84,11 +89,17 @@ def test_a_command_is_spelled_exactly_so(dialect: str, command: Command, expecte
 
 
 @BOTH
+def test_instructions_are_changed_alone(dialect: str) -> None:
+    """Nothing but the instructions is in it, and what GA cannot do without."""
+    assert encode(dialect, InstructSession("Be kind.")) == INSTRUCTED[dialect]
+
+
+@BOTH
 def test_every_command_has_a_word(dialect: str) -> None:
     """No command of the session machine is one that a dialect cannot spell, and each is in the tables here."""
     commands = set(typing.get_args(Command))
     assert {command for command in commands if get_dialect(dialect).supports(command)} == commands
-    assert {type(command) for command, _ in PLAIN} | {ConfigureSession} == commands
+    assert {type(command) for command, _ in PLAIN} | {ConfigureSession, InstructSession} == commands
 
 
 @BOTH
@@ -252,8 +263,8 @@ def config_keys(model: type, path: str = "") -> Iterator[str]:
 
 
 def test_no_key_of_the_session_is_forgotten() -> None:
-    """Every key under [session] is in the table above; the greeting is a command of its own."""
-    assert {row[0] for row in KEYS} | {"greeting"} == set(config_keys(SessionConfig))
+    """Every key under [session] is in the table above; the greeting and the key to talk are no part of its wire."""
+    assert {row[0] for row in KEYS} | {"greeting", "push_to_talk"} == set(config_keys(SessionConfig))
 
 
 @BOTH

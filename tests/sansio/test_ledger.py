@@ -125,13 +125,31 @@ def test_what_was_heard_is_kept_in_mind_only_while_its_response_goes_on(ledger: 
 
 
 def test_a_full_ledger_refuses_and_counts() -> None:
-    """Audio beyond the bound is refused as a whole chunk and counted as overrun."""
+    """Audio beyond the bound is refused and counted, with the rest of its part; the next part is taken again."""
     ledger = Ledger(SLIN8, limit_samples=300)
     assert ledger.add(A, audio(200), 0)
     assert not ledger.add(A, audio(101), 0)
-    assert ledger.add(A, audio(100), 0)
-    assert ledger.statistics().overrun_samples == 101
+    assert not ledger.add(A, audio(100), 0)
+    assert ledger.add(B, audio(100), 0)
+    assert ledger.statistics().overrun_samples == 201
     assert ledger.statistics().peak_waiting_samples == 300
+
+
+@pytest.mark.parametrize(("before", "expected"), [(160, PartCut(A, 160, 160, 20)), (0, None)])
+def test_what_found_no_room_is_told_at_the_next_cut(before: int, expected: PartCut | None) -> None:
+    """The caller heard the beginning of the part, or nothing of it, however long ago it was complete."""
+    ledger = Ledger(SLIN8, limit_samples=300)
+    if before:
+        ledger.add(A, audio(before), 0)
+    assert not ledger.add(A, audio(301), 0)
+    ledger.finish("resp_a", 0)
+    while ledger.ready:
+        play(ledger, 1)
+    assert not ledger.speaking
+    assert not ledger.answering
+    point = ledger.cut()
+    assert point.begun == ((expected,) if expected else ())
+    assert point.unbegun == (() if expected else (A,))
 
 
 def test_an_underrun_is_a_gap_inside_an_answer(ledger: Ledger) -> None:

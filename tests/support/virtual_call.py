@@ -14,6 +14,7 @@ import pytest
 import trio
 import trio.testing
 
+from voxpipe.actors.leg_control import LegControl
 from voxpipe.audio import SLIN8, AudioFormat
 from voxpipe.config import Config, structure_config
 from voxpipe.leg import LegOutcome, Surroundings, run_leg
@@ -143,6 +144,7 @@ def make_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CallMaker:
         shape: Callable[[trio.abc.Stream, trio.Nursery], trio.abc.Stream] | None = None,
         refuse_connection: bool = False,
         drain_after_s: float | None = None,
+        on_start: Callable[[LegControl], Awaitable[None]] | None = None,
         **tables: dict[str, Any],
     ) -> VirtualCall:
         provider = Provider(dialect, SCENARIOS[scenario] if isinstance(scenario, str) else scenario)
@@ -159,7 +161,15 @@ def make_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CallMaker:
                     nursery.start_soon(provider.serve_stream, theirs)
                     return ours if shape is None else shape(ours, nursery)
 
-                given = Surroundings(dial=dial, unix_ns=lambda: START_UNIX_NS + round(trio.current_time() * 1e9))
+                def start(control: LegControl) -> None:
+                    if on_start is not None:
+                        nursery.start_soon(on_start, control)
+
+                given = Surroundings(
+                    dial=dial,
+                    on_start=start,
+                    unix_ns=lambda: START_UNIX_NS + round(trio.current_time() * 1e9),
+                )
                 line, leg = trio.testing.memory_stream_pair()
                 nursery.start_soon(phone.listen, line, start_s)
                 nursery.start_soon(speak, line, script)

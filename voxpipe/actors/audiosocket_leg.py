@@ -66,9 +66,13 @@ class AudioSocketLeg:
         self._pushed_back.extend(events)
 
     async def write_frame(self, format_: AudioFormat, audio: bytes) -> None:
-        """Write one frame. A peer that does not read for ``write_timeout_s`` has ended the leg."""
+        """Write one frame. A peer that does not read for ``write_timeout_s`` has ended the leg.
+
+        Cancelling waits for the frame: after half of one, nothing could be said to the peer any more.
+        """
+        await trio.lowlevel.checkpoint_if_cancelled()
         self._torn = True
-        with trio.move_on_after(self._write_timeout_s) as scope:
+        with trio.move_on_after(self._write_timeout_s, shield=True) as scope:
             await self._stream.send_all(encode_audio(format_, audio))
             self._torn = False
         if scope.cancelled_caught:

@@ -50,8 +50,9 @@ async def read_leg(
     log: CallLog,
     statistics: UplinkStatistics,
     on_end: Callable[[str], None],
+    on_digit: Callable[[str], None] = lambda _digit: None,
 ) -> None:
-    """Read the leg until it ends, then tell ``on_end`` why.
+    """Read the leg until it ends, then tell ``on_end`` why; tell ``on_digit`` each DTMF digit.
 
     Owns the sending end of ``uplink``, and a receiving end to drop the oldest frame with. Ends at hang-up or the end of
     the connection. Never waits on anything but the leg.
@@ -62,6 +63,8 @@ async def read_leg(
         while (events := await leg.receive()) is not None:
             for event in events:
                 reader.take(event)
+                if isinstance(event, DigitReceived):
+                    on_digit(event.digit)
             if any(isinstance(event, LegHungUp) for event in events):
                 reason = "leg hung up by the peer"
                 break

@@ -14,14 +14,25 @@ import attrs
 import trio
 
 from voxpipe.actors.access import Access
+from voxpipe.actors.chunk_queue import ChunkQueue
+from voxpipe.actors.keep_alive import keep_alive
 from voxpipe.actors.monotonic import now_ns
 from voxpipe.actors.one_shot import OneShot
 from voxpipe.actors.sink import CallLog
+from voxpipe.actors.tickets import Tickets
 from voxpipe.audio import NS_PER_S, FormatPair
 from voxpipe.config import Config
-from voxpipe.errors import AckTimeout, CommandRefused, FormatMismatch, RemoteProtocolError, SessionError
+from voxpipe.errors import (
+    AckTimeout,
+    CommandRefused,
+    FormatMismatch,
+    RemoteProtocolError,
+    SessionError,
+    describe_error,
+)
+from voxpipe.sansio.call_timer import CallTimer
 from voxpipe.sansio.dialect import Dialect, Wire
-from voxpipe.sansio.effects import Chunk, Close, CutPlayout, Effect, Fail, Note, Send
+from voxpipe.sansio.effects import Close, CutPlayout, Effect, Fail, Note, Send, Settle
 from voxpipe.sansio.ledger import CutPoint
 from voxpipe.sansio.pending import SessionTimeouts
 from voxpipe.sansio.realtime import (
@@ -33,6 +44,7 @@ from voxpipe.sansio.realtime import (
     LegEnded,
     PlayoutCut,
     PlayoutFinished,
+    TalkPressed,
 )
 from voxpipe.sansio.session import Session
 from voxpipe.sansio.session_statistics import SessionStatistics
@@ -72,7 +84,7 @@ class Conversation:
         log: CallLog,
         *,
         appends: trio.MemoryReceiveChannel[bytes],
-        downlink: trio.MemorySendChannel[Chunk],
+        downlink: ChunkQueue,
         formats: OneShot[FormatPair],
         cut: Callable[[int], CutPoint],
     ) -> None:
@@ -80,6 +92,7 @@ class Conversation:
         self.commands_peak = 0
         self._dialect = dialect
         self._config = config
+        self._start_ns = now_ns()
         self._access = access
         self._log = log
         self._appends = appends
@@ -87,7 +100,11 @@ class Conversation:
         self._agreed = formats
         self._cut = cut
         self._requested: list[str] = []
+        self._following: FormatPair | None = None
         self._wanted = True
+        self.ended: OneShot[Ending] = OneShot()
+        self._can_ask = trio.Event()
+        self._tickets = Tickets()
         self._earlier: SessionStatistics | None = None
         self._begin(FormatPair.parse(config.provider.formats[0]))
 
@@ -111,6 +128,20 @@ class Conversation:
         self._wanted = False
         self._feed(DrainRequested(reason))
 
+    def press_to_talk(self, *, agent_speaks: bool) -> None:
+        """Take note that the caller pressed the key to talk."""
+        self._feed(TalkPressed(agent_speaks))
+
+    async def request(self, make: Callable[[int], Event]) -> None:
+        """Feed an event with a ticket once the session is ready, and wait for what becomes of it.
+
+        Raises what refused it, or ``SessionError`` when the session is over or draining.
+        """
+        await self._can_ask.wait()
+        if not self._machine.accepts_requests:
+            raise SessionError(f"expected the session to go on, got it {self._machine.state.name.lower()}")
+        await self._tickets.wait(lambda ticket: self._feed(make(ticket)))
+
     def played(self) -> None:
         """Take note that the caller has heard all that waited."""
         self._feed(PlayoutFinished())
@@ -118,19 +149,30 @@ class Conversation:
     async def converse(self) -> Ending:
         """Run sessions until one ends that is not to be tried again with the next formats of the list.
 
-        Owns its ends of ``appends`` and ``downlink``. Ends with the session. Never waits on the playout.
+        Owns its end of ``appends``. Ends with the session. Never waits on the playout.
         """
+        ending = Ending("cancelled")
+        try:
+            async with self._appends:
+                ending = await self._try_formats()
+        finally:
+            self.ended.set(ending)
+            self._can_ask.set()
+            self._tickets.end()
+        return ending
+
+    async def _try_formats(self) -> Ending:
         preferences = [FormatPair.parse(name) for name in self._config.provider.formats]
-        async with self._appends, self._downlink:
-            for formats, following in zip(preferences, [*preferences[1:], None], strict=True):
-                if self._requested:
-                    self._earlier = self.statistics()
-                    self._begin(formats)
-                self._requested.append(str(formats))
-                ending = await self._run()
-                if following is None or not self._another_format_may_help(ending):
-                    break
-                self._log.record("session.retrying", {"refused": str(formats), "next": str(following)})
+        for formats, following in zip(preferences, [*preferences[1:], None], strict=True):
+            if self._requested:
+                self._earlier = self.statistics()
+                self._begin(formats)
+            self._requested.append(str(formats))
+            self._following = following
+            ending = await self._run()
+            if following is None or not self._another_format_may_help(ending):
+                break
+            self._log.record("session.retrying", {"refused": str(formats), "next": str(following)})
         return ending
 
     def _another_format_may_help(self, ending: Ending) -> bool:
@@ -155,7 +197,8 @@ class Conversation:
             round(provider.session_limit_s * NS_PER_S),
         )
         self._formats = formats
-        self._machine = Session(self._dialect, self._config.session, formats, timeouts)
+        timer = CallTimer(self._config.leg, self._start_ns, self._config.session.turn_detection)
+        self._machine = Session(self._dialect, self._config.session, formats, timeouts, timer=timer)
         self._ending: Ending | None = None
         self._scope = trio.CancelScope()
         self._rescheduled = trio.Event()
@@ -205,7 +248,7 @@ class Conversation:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._send_commands, websocket)
             nursery.start_soon(self._send_appends, websocket)
-            nursery.start_soon(self._keep_alive, websocket)
+            nursery.start_soon(keep_alive, websocket, self._config.provider.ping_interval_s, self._lose)
             nursery.start_soon(self._watch_deadline)
             self._feed(Connected())
             while True:
@@ -265,6 +308,9 @@ class Conversation:
                     self._log.record(event_type, data)
                     if event_type == "session.ready":
                         self._agreed.set(self._formats)
+                        self._can_ask.set()
+                case Settle(ticket, error):
+                    self._tickets.settle(ticket, error)
                 case CutPlayout():
                     self._feed(PlayoutCut(self._cut_playout()))
                 case Fail(error):
@@ -275,7 +321,7 @@ class Conversation:
                     self._queue(self._downlink, effect, "downlink")
         self.commands_peak = max(self.commands_peak, self._commands.statistics().current_buffer_used)
 
-    def _queue(self, channel: trio.MemorySendChannel[Any], effect: Effect, name: str) -> None:
+    def _queue(self, channel: trio.MemorySendChannel[Any] | ChunkQueue, effect: Any, name: str) -> None:
         try:
             channel.send_nowait(effect)
         except trio.WouldBlock:
@@ -297,6 +343,8 @@ class Conversation:
             self._log.record("session.closed", {"because": ending.reason})
         else:
             self._log.record("session.failed", describe_error(ending.error))
+        if self._following is None or not self._another_format_may_help(ending):
+            self.ended.set(ending)  # nobody need wait for the closing handshake
         self._scope.cancel()
 
     async def _watch_deadline(self) -> None:
@@ -345,24 +393,3 @@ class Conversation:
         """Take caller audio while the session says goodbye, so that it does not pass for an overrun of the uplink."""
         async for _ in self._appends:
             self.appended.unsent_chunks += 1
-
-    async def _keep_alive(self, websocket: WebSocket) -> None:
-        interval_s = self._config.provider.ping_interval_s
-        try:
-            while True:
-                await trio.sleep(interval_s)
-                with trio.move_on_after(interval_s) as scope:
-                    await websocket.ping()
-                if scope.cancelled_caught:
-                    self._lose(WebSocketClosed(1006, f"no pong within {interval_s:g} s"))
-        except WebSocketClosed as closed:
-            self._lose(closed)
-
-
-def describe_error(error: BaseException) -> dict[str, Any]:
-    """Say in a record's words what went wrong, with expected and actual where the error has them."""
-    data: dict[str, Any] = {"error": type(error).__name__, "message": str(error)}
-    for name in ("requested", "confirmed", "code", "command", "waited_s"):
-        if hasattr(error, name):
-            data[name] = getattr(error, name)
-    return data

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import attrs
 import trio
 
+from voxpipe.actors.chunk_queue import ChunkQueue
 from voxpipe.actors.ear import Ear
 from voxpipe.actors.one_shot import OneShot
 from voxpipe.actors.playout import Playout
@@ -18,7 +19,7 @@ from voxpipe.actors.sink import CallLog
 from voxpipe.audio import FormatPair
 from voxpipe.dsp import Converter
 from voxpipe.sansio.effects import AwaitPlayout, Chunk, FinishResponse, Play
-from voxpipe.sansio.ledger import Part
+from voxpipe.sansio.ledger import CutPoint, Part
 from voxpipe.sansio.leg import LegFormatConfirmed
 
 
@@ -100,8 +101,17 @@ class DownlinkStage:
         )
 
 
+def drop_unconverted(downlink: ChunkQueue, point: CutPoint, log: CallLog) -> CutPoint:
+    """Drop what a cut finds on its way to the ledger, recorded; return the cut with what the ledger did not know."""
+    waiting = downlink.cut()
+    for response_id in dict.fromkeys(chunk.part.response_id for chunk in waiting):
+        size_bytes = sum(len(chunk.audio) for chunk in waiting if chunk.part.response_id == response_id)
+        log.record("audio.stale", {"response_id": response_id, "bytes": size_bytes})
+    return point.with_unheard(chunk.part for chunk in waiting)
+
+
 async def transcode_downlink(
-    downlink: trio.MemoryReceiveChannel[Chunk],
+    downlink: ChunkQueue,
     leg_formats: OneShot[LegFormatConfirmed],
     session_formats: OneShot[FormatPair],
     playout: OneShot[Playout],
@@ -110,13 +120,13 @@ async def transcode_downlink(
 ) -> None:
     """Convert what the provider sent into the ledger, and wake the playout; ``on_played`` answers ``AwaitPlayout``.
 
-    Owns its end of ``downlink``. Ends when cancelled. Never waits on the playout: the ledger holds the long queue.
+    Takes from ``downlink``. Ends when cancelled. Never waits on the playout: the ledger holds the long queue.
     """
-    async with downlink:
-        source = (await session_formats.get()).downlink
-        target = (await leg_formats.get()).downlink
-        stage = DownlinkStage(
-            Converter(source, target), Ear("downlink", source, log), log, await playout.get(), on_played
-        )
-        async for chunk in downlink:
+    source = (await session_formats.get()).downlink
+    target = (await leg_formats.get()).downlink
+    stage = DownlinkStage(Converter(source, target), Ear("downlink", source, log), log, await playout.get(), on_played)
+    while True:
+        await downlink.wait()
+        chunk = downlink.take_nowait()
+        if chunk is not None:
             stage.take(chunk)

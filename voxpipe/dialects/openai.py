@@ -7,6 +7,7 @@ written as null, since an absent key leaves the server's own detection on.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from voxpipe.audio import ALAW8, PCM24, ULAW8, AudioFormat
@@ -35,6 +36,7 @@ from voxpipe.sansio.realtime import (
     CreateResponse,
     DeleteItem,
     ErrorReported,
+    InstructSession,
     ItemAdded,
     ItemDeleted,
     ItemDone,
@@ -133,6 +135,16 @@ def response_create(command: CreateResponse) -> Wire:
     return {"type": "response.create", "response": {"instructions": command.instructions}}
 
 
+COUNTED = re.compile(r"(\d+)(?:\.\d+)?\s*ms is (?:already )?shorter than", re.IGNORECASE)
+
+
+def counted_ms(message: object) -> int | None:
+    """Read the server's own count from its refusal to truncate: it is in no other field."""
+    found = COUNTED.search(str(message))
+    return int(found[1]) if found else None
+
+
+INSTRUCTIONS = Key("session.instructions", str, default=None)
 ITEM_ID = {"item_id": optional_text("item.id")}
 CONTENT = {
     "response_id": text("response_id"),
@@ -148,6 +160,7 @@ EVENTS: dict[str, EventSpelling] = {
         {
             "uplink": Key("session.audio.input.format", read_format, default="no format"),
             "downlink": Key("session.audio.output.format", read_format, default="no format"),
+            "instructions": INSTRUCTIONS,
         },
     ),
     "error": EventSpelling(
@@ -157,6 +170,7 @@ EVENTS: dict[str, EventSpelling] = {
             "message": Key("error.message", str, default=""),
             "param": Key("error.param", str, default=None),
             "command_id": Key("error.event_id", str, default=None),
+            "counted_ms": Key("error.message", counted_ms, default=None),
         },
     ),
     "input_audio_buffer.speech_started": EventSpelling(
@@ -212,6 +226,10 @@ EVENTS: dict[str, EventSpelling] = {
 
 COMMANDS: dict[type, Any] = {
     ConfigureSession: _session_update,
+    InstructSession: lambda command: {
+        "type": "session.update",
+        "session": {"type": "realtime", "instructions": command.instructions},
+    },
     CommitAudio: lambda _: {"type": "input_audio_buffer.commit"},
     ClearAudio: lambda _: {"type": "input_audio_buffer.clear"},
     CreateResponse: response_create,
@@ -247,5 +265,6 @@ OPENAI = Dialect(
             "beta_api_shape_disabled",
         }
     ),
+    busy_codes=frozenset({"conversation_already_has_active_response"}),
 )
 """``fatal_codes``: errors after which the session is of no use, and which another try would not mend."""

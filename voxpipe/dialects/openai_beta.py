@@ -12,6 +12,7 @@ from voxpipe.audio import ALAW8, PCM24, ULAW8, AudioFormat
 from voxpipe.dialects.openai import (
     COMMANDS,
     EVENTS,
+    INSTRUCTIONS,
     OPENAI,
     max_tokens,
     noise_reduction,
@@ -19,7 +20,7 @@ from voxpipe.dialects.openai import (
     turn_detection,
 )
 from voxpipe.sansio.dialect import EventSpelling, Key, Wire, overlay
-from voxpipe.sansio.realtime import ConfigureSession, SessionUpdated
+from voxpipe.sansio.realtime import ConfigureSession, InstructSession, SessionUpdated
 
 FORMATS: dict[AudioFormat, str] = {PCM24: "pcm16", ULAW8: "g711_ulaw", ALAW8: "g711_alaw"}
 NAMES: dict[str, AudioFormat] = {name: format_ for format_, name in FORMATS.items()}
@@ -54,6 +55,10 @@ def _session_update(command: ConfigureSession) -> Wire:
     return {"type": "session.update", "session": overlay(wire, session.extra)}
 
 
+def _instructions_update(command: InstructSession) -> Wire:
+    return {"type": "session.update", "session": {"instructions": command.instructions}}
+
+
 OPENAI_BETA = attrs.evolve(
     OPENAI,
     name="openai-beta",
@@ -66,10 +71,11 @@ OPENAI_BETA = attrs.evolve(
             {
                 "uplink": Key("session.input_audio_format", _read_format, default="no format"),
                 "downlink": Key("session.output_audio_format", _read_format, default="no format"),
+                "instructions": INSTRUCTIONS,
             },
         ),
     },
-    commands={**COMMANDS, ConfigureSession: _session_update},
+    commands={**COMMANDS, ConfigureSession: _session_update, InstructSession: _instructions_update},
     audio_keys={"input_audio_buffer.append": "audio", "response.audio.delta": "delta"},
     unknown_keys=frozenset({"session.turn_detection.idle_timeout_ms"}),
 )

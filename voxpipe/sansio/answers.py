@@ -35,6 +35,11 @@ class Answers:
         """How many responses are being generated, cut ones included."""
         return len(self._running)
 
+    @property
+    def uncut(self) -> int:
+        """How many responses are being generated for the caller to hear."""
+        return len(self._running - self._cut)
+
     def begin(self, response_id: str) -> None:
         """Take note that a response is being generated."""
         self._running.add(response_id)

@@ -55,6 +55,14 @@ class AwaitPlayout:
 
 
 @attrs.frozen
+class Settle:
+    """Tell whoever holds a ticket what became of it; ``error`` is ``None`` when it was done."""
+
+    ticket: int
+    error: SessionError | None
+
+
+@attrs.frozen
 class Fail:
     """The session is over, with an error."""
 
@@ -78,4 +86,4 @@ class Note:
 
 Chunk = Play | CompletePart | FinishResponse | AwaitPlayout
 """What travels to the downlink converter, in order."""
-Effect = Send | Chunk | CutPlayout | Fail | Close | Note
+Effect = Send | Chunk | CutPlayout | Settle | Fail | Close | Note

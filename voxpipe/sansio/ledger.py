@@ -12,6 +12,7 @@ the cut are stale.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 
 import attrs
 
@@ -36,6 +37,13 @@ class Account:
     played_samples: int = 0
     begun: bool = False
     complete: bool = False
+    refused: bool = False
+    """Whether some of it found no room: the rest would be a piece of speech after a hole."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether all that was taken in was played, and no more is to come."""
+        return self.complete and self.played_samples >= self.received_samples
 
 
 @attrs.frozen
@@ -71,6 +79,12 @@ class CutPoint:
     dropped_samples: int
     epoch: int
     heard: tuple[Part, ...] = ()
+
+    def with_unheard(self, parts: Iterable[Part]) -> CutPoint:
+        """Count in parts of which audio had come, but not into the ledger: what it does not know was not begun."""
+        known = {cut.part for cut in self.begun}
+        unbegun = dict.fromkeys([*self.unbegun, *(part for part in parts if part not in known)])
+        return attrs.evolve(self, unbegun=tuple(unbegun))
 
 
 @attrs.frozen
@@ -125,7 +139,7 @@ class Ledger:
     @property
     def answering(self) -> bool:
         """Whether a part has begun to be taken and more of it is to come: a gap now is one inside of it."""
-        return any(account.begun for account in self._accounts.values())
+        return any(account.begun and not account.settled for account in self._accounts.values())
 
     @property
     def ready(self) -> bool:
@@ -137,18 +151,22 @@ class Ledger:
         return last.complete or last.part.response_id not in self._open_responses
 
     def add(self, part: Part, audio: bytes, epoch: int) -> bool:
-        """Put audio behind what waits; ``False``, and counted, when it is stale or the ledger is full."""
+        """Put audio behind what waits; ``False``, and counted, when it is stale or the ledger is full.
+
+        Once a chunk found no room, the rest of its part is refused too.
+        """
         samples = self._format.samples(len(audio))
         if epoch != self._epoch:
             self._stale += samples
-            return False
-        if self.waiting_samples + samples > self._limit_samples:
-            self._overrun += samples
             return False
         account = self._accounts.get(part)
         if account is None:
             account = self._accounts[part] = Account(part)
             self._open_responses.add(part.response_id)
+        if account.refused or self.waiting_samples + samples > self._limit_samples:
+            account.refused = True
+            self._overrun += samples
+            return False
         account.received_samples += samples
         self._received += samples
         if samples:
@@ -264,8 +282,9 @@ class Ledger:
         return begins, tuple(shares)
 
     def _settle(self, account: Account) -> None:
-        # What is complete and played to its end is out of reach of a cut.
-        if account.complete and account.played_samples >= account.received_samples:
+        # What is complete and played to its end is out of reach of a cut. What was refused is not: the provider must
+        # be told, at the next cut, that the caller never heard it.
+        if account.settled and not account.refused:
             known = self._accounts.pop(account.part, None) is not None
             if known and account.begun and account.part.response_id in self._open_responses:
                 self._heard.append(account.part)

@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 
 from voxpipe.audio import NS_PER_S
-from voxpipe.sansio.realtime import Command
+from voxpipe.sansio.realtime import Command, ErrorReported, TruncateItem
 from voxpipe.sansio.transitions import ACKS
 
 
@@ -27,6 +27,7 @@ class Pending:
     command_id: str
     command: Command
     sent_ns: int
+    ticket: int | None = None
 
     @property
     def name(self) -> str:
@@ -58,9 +59,9 @@ class PendingCommands:
         """When the oldest becomes overdue."""
         return self._commands[0].sent_ns + self._timeout_ns if self._commands else None
 
-    def add(self, command_id: str, command: Command, now_ns: int) -> None:
+    def add(self, command_id: str, command: Command, now_ns: int, ticket: int | None = None) -> None:
         """Wait for the answer to a command."""
-        self._commands.append(Pending(command_id, command, now_ns))
+        self._commands.append(Pending(command_id, command, now_ns, ticket))
 
     def find(self, command: type) -> Pending | None:
         """Return the oldest of one type."""
@@ -70,9 +71,11 @@ class PendingCommands:
         """Take out the oldest which an event confirms: by type and item, since our id is not in it."""
         return self._take(next((pending for pending in self._commands if pending.confirmed_by(event)), None))
 
-    def refuse(self, command_id: str | None) -> Pending | None:
-        """Take out the one which an error names."""
-        return self._take(next((pending for pending in self._commands if pending.command_id == command_id), None))
+    def refuse(self, error: ErrorReported) -> Pending | None:
+        """Take out the one which an error names, or which alone it can mean: a count of audio means a truncation."""
+        if error.command_id is None and error.counted_ms is not None:
+            return self._take(self.find(TruncateItem))
+        return self._take(next((pending for pending in self._commands if pending.command_id == error.command_id), None))
 
     def take_overdue(self, now_ns: int) -> list[Pending]:
         """Take out those which have waited too long."""
@@ -80,9 +83,10 @@ class PendingCommands:
         self._commands = self._commands[len(overdue) :]
         return overdue
 
-    def clear(self) -> None:
-        """Wait for nothing any more."""
-        self._commands.clear()
+    def clear(self) -> list[Pending]:
+        """Wait for nothing any more; return what was waited for."""
+        commands, self._commands = self._commands, []
+        return commands
 
     def _take(self, pending: Pending | None) -> Pending | None:
         if pending is not None:

@@ -24,6 +24,13 @@ class ConfigureSession:
 
 
 @attrs.frozen
+class InstructSession:
+    """Replace the instructions in mid-call, and nothing else: a voice that was heard cannot be sent again."""
+
+    instructions: str
+
+
+@attrs.frozen
 class CommitAudio:
     """End the caller's turn by hand (without server turn detection)."""
 
@@ -49,11 +56,12 @@ class CancelResponse:
 
 @attrs.frozen
 class TruncateItem:
-    """Tell how much of an item the caller heard."""
+    """Tell how much of an item the caller heard; ``corrected`` to the provider's count after it refused ours."""
 
     item_id: str
     content_index: int
     audio_end_ms: int
+    corrected: bool = False
 
 
 @attrs.frozen
@@ -63,7 +71,16 @@ class DeleteItem:
     item_id: str
 
 
-Command = ConfigureSession | CommitAudio | ClearAudio | CreateResponse | CancelResponse | TruncateItem | DeleteItem
+Command = (
+    ConfigureSession
+    | InstructSession
+    | CommitAudio
+    | ClearAudio
+    | CreateResponse
+    | CancelResponse
+    | TruncateItem
+    | DeleteItem
+)
 
 # --- events from the provider -----------------------------------------------------------------------------------------
 
@@ -81,16 +98,21 @@ class SessionUpdated:
 
     uplink: AudioFormat | str
     downlink: AudioFormat | str
+    instructions: str | None = None
 
 
 @attrs.frozen
 class ErrorReported:
-    """The provider reported an error; ``command_id`` names our command, where it does."""
+    """The provider reported an error; ``command_id`` names our command, where it does.
+
+    ``counted_ms`` is the length of an item's audio by the provider's own count, where a truncation exceeds it.
+    """
 
     code: str
     message: str
     param: str | None
     command_id: str | None
+    counted_ms: int | None = None
 
 
 @attrs.frozen
@@ -272,13 +294,54 @@ class LegEnded:
 
 
 @attrs.frozen
+class TalkPressed:
+    """The caller pressed the key to talk; what it means depends on whether the agent is being heard."""
+
+    agent_speaks: bool
+
+
+@attrs.frozen
+class SpeechRequested:
+    """The agent is to speak, when nobody else does; ``instructions`` for this answer only."""
+
+    instructions: str | None
+    ticket: int | None = None
+
+
+@attrs.frozen
+class InstructionsRequested:
+    """The agent is to go by other instructions from now on."""
+
+    instructions: str
+    ticket: int | None = None
+
+
+@attrs.frozen
+class WarningDue:
+    """The agent is to know something besides its instructions."""
+
+    text: str
+
+
+@attrs.frozen
 class DrainRequested:
     """Finish what waits, then close."""
 
     reason: str
 
 
-LocalEvent = Connected | ConnectionLost | PlayoutCut | PlayoutFinished | LegEnded | DrainRequested
+LocalEvent = (
+    Connected
+    | ConnectionLost
+    | PlayoutCut
+    | PlayoutFinished
+    | LegEnded
+    | TalkPressed
+    | SpeechRequested
+    | InstructionsRequested
+    | WarningDue
+    | DrainRequested
+)
 ProviderEvent = (
     SessionCreated
     | SessionUpdated

@@ -23,9 +23,14 @@ is refused and counted, and so is the rest of a response that began before the a
 configuration that nobody confirmed. A provider's confirmation does not carry our id, so it is matched by type, and an
 error that names no command while our configuration is unanswered refuses it.
 
-Cuts. ``SpeechStarted`` makes ``CutPlayout``; the ledger's answer comes back as ``PlayoutCut``, and only then are the
-provider's items truncated to what was played and those never begun deleted. Later audio of a cut response is stale.
-``CancelResponse`` is sent only while a response runs and only if the provider does not cancel by itself.
+Cuts. ``SpeechStarted``, or the key to talk, makes ``CutPlayout``; the ledger's answer comes back as ``PlayoutCut``, and
+only then are the provider's items truncated to what was played and those never begun deleted. Later audio of a cut
+response is stale. ``CancelResponse`` is sent only while a response runs and only if the provider does not cancel by
+itself. A truncation refused because the provider counts less audio than it sent is sent once more with its number.
+
+Requests (the greeting, a turn ended by a key, ``LegControl``) make one response at a time, when nobody speaks; see
+``requests.py``. Who asked holds a ticket, which an effect ``Settle`` gives back with the outcome. What silence and the
+length of the call bring about is due at the deadlines of ``call_timer.py``.
 
 Commands wait in ``pending`` for the event in ``ACKS``, oldest first. Only an unanswered configuration is fatal. Any
 other refusal or missing answer is a note in the log: a call must survive a truncation that the provider does not like.
@@ -36,62 +41,45 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import attrs
-
 from voxpipe.audio import NS_PER_S, FormatPair
-from voxpipe.config import SessionConfig
+from voxpipe.config import LegConfig, SessionConfig
 from voxpipe.errors import AckTimeout, CommandRefused, FormatMismatch, LocalProtocolError, SessionError
-from voxpipe.sansio.answers import Answers, Verdict
+from voxpipe.sansio.agent_audio import AgentAudio
+from voxpipe.sansio.answers import Answers
+from voxpipe.sansio.call_timer import CallTimer
+from voxpipe.sansio.commands import Commands
 from voxpipe.sansio.dialect import Dialect
 from voxpipe.sansio.effects import (
     AwaitPlayout,
     Close,
-    CompletePart,
-    CutPlayout,
     Effect,
     Fail,
-    FinishResponse,
     Note,
-    Play,
-    Send,
 )
-from voxpipe.sansio.ledger import Part
-from voxpipe.sansio.pending import PendingCommands, SessionTimeouts
+from voxpipe.sansio.pending import SessionTimeouts
 from voxpipe.sansio.realtime import (
+    AudioCommitted,
     AudioCompleted,
     AudioReceived,
-    CancelResponse,
     Command,
     ConfigureSession,
     Connected,
     ConnectionLost,
-    CreateResponse,
-    DeleteItem,
     DrainRequested,
     ErrorReported,
     Event,
     LegEnded,
     OutputItemAdded,
-    PlayoutCut,
     PlayoutFinished,
     ResponseCreated,
     ResponseDone,
     SessionCreated,
     SessionUpdated,
-    SpeechStarted,
-    TruncateItem,
+    SpeechRequested,
 )
 from voxpipe.sansio.session_statistics import SessionStatistics
-from voxpipe.sansio.transitions import (
-    CLOSED,
-    CONFIGURING,
-    CONNECTING,
-    DRAINING,
-    FAILED,
-    READY,
-    TRANSITIONS,
-    State,
-)
+from voxpipe.sansio.transitions import CLOSED, CONFIGURING, CONNECTING, DRAINING, FAILED, READY, TRANSITIONS, State
+from voxpipe.sansio.turns import TurnEvent, Turns
 
 
 class Session:
@@ -104,26 +92,26 @@ class Session:
         formats: FormatPair,
         timeouts: SessionTimeouts | None = None,
         *,
+        timer: CallTimer | None = None,
         command_ids: Callable[[int], str] = "vx_{}".format,
     ) -> None:
         self._dialect = dialect
         self._config = config
         self._formats = formats
         self._timeouts = timeouts or SessionTimeouts()
-        self._command_ids = command_ids
-        self._commands = 0
+        self._timer = timer or CallTimer(LegConfig(), 0)
         self._state = CONNECTING
         self._now_ns = 0
-        self._pending = PendingCommands(self._timeouts.ack_ns)
+        self._commands = Commands(dialect, self._timeouts.ack_ns, command_ids, self._emit)
         self._drain_reason = ""
+        self._awaited = 0
         self._state_deadline_ns: int | None = None
         self._effects: list[Effect] = []
         self._answers = Answers()
-        self._cutting = False
-        self._epoch = 0
+        self._audio = AgentAudio(self._answers, formats.downlink, self._commands, self._emit)
+        self._turns = Turns(self._answers, config, self._commands, self._timer, self._emit)
         self._ack_ns: int | None = None
-        counted = {field.name for field in attrs.fields(SessionStatistics)} - {"state", "ack_ns"}
-        self._count = dict.fromkeys(counted, 0)
+        self._count = {"responses": 0, "errors": 0}
 
     # --- what the actor asks ------------------------------------------------------------------------------------------
 
@@ -140,7 +128,7 @@ class Session:
     @property
     def epoch(self) -> int:
         """How many cuts there were."""
-        return self._epoch
+        return self._turns.cuts.epoch
 
     @property
     def accepts_uplink(self) -> bool:
@@ -153,43 +141,66 @@ class Session:
         return self._state in (READY, DRAINING)
 
     @property
+    def accepts_requests(self) -> bool:
+        """Whether the agent may be asked to speak or be instructed."""
+        return self._state is READY
+
+    @property
     def deadline_ns(self) -> int | None:
         """When ``expire`` must be called, at the latest."""
-        deadlines = [self._pending.deadline_ns, self._state_deadline_ns]
+        deadlines = [self._commands.pending.deadline_ns, self._state_deadline_ns]
+        if not self.over:
+            deadlines.append(self._timer.deadline_ns)
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def statistics(self) -> SessionStatistics:
         """Tell what the session did so far."""
-        return SessionStatistics(state=self._state.name.lower(), ack_ns=self._ack_ns, **self._count)
+        return SessionStatistics(
+            state=self._state.name.lower(),
+            ack_ns=self._ack_ns,
+            caller_turns=self._turns.caller_turns,
+            cuts=self._turns.cuts.cuts,
+            truncations=self._turns.cuts.truncations,
+            commands_refused=self._commands.refused,
+            commands_unanswered=self._commands.unanswered,
+            **self._audio.counts,
+            **self._count,
+        )
 
     # --- the two ways in ----------------------------------------------------------------------------------------------
 
     def receive(self, event: Event, now_ns: int) -> list[Effect]:
         """Take an event; return what is to be done. An event without an entry in the table changes nothing."""
-        self._now_ns = now_ns
-        transition = TRANSITIONS[self._state].get(type(event))
-        if transition is not None:
-            getattr(self, transition.reaction)(event)
-            if self._state not in transition.targets:
-                raise LocalProtocolError(
-                    f"expected {transition.reaction} to end in {' or '.join(s.name for s in transition.targets)}, "
-                    f"got {self._state.name}"
-                )
+        self._now_ns = self._commands.now_ns = now_ns
+        self._react(event)
         return self._take_effects()
 
     def expire(self, now_ns: int) -> list[Effect]:
         """Do what is due at ``now_ns``: give up waiting, or begin to drain."""
-        self._now_ns = now_ns
+        self._now_ns = self._commands.now_ns = now_ns
         self._expire_state()
-        for pending in self._pending.take_overdue(now_ns):
+        for pending in self._commands.pending.take_overdue(now_ns):
             if self._state is CONFIGURING and isinstance(pending.command, ConfigureSession):
-                self._fail(AckTimeout(pending.name, pending.expected, self._timeouts.ack_ns / NS_PER_S))
+                self._fail(self._commands.timeout(pending))
                 break
-            waited_s = (now_ns - pending.sent_ns) / NS_PER_S
-            self._count["commands_unanswered"] += 1
-            unanswered = {"command": pending.name, "command_id": pending.command_id, "expected": pending.expected}
-            self._note("command.unanswered", {**unanswered, "waited_s": waited_s})
+            self._commands.give_up(pending)
+            self._turns.give_up(pending.command_id)
+            self._go_on()
+        for event in [] if self.over else self._timer.take_due(now_ns):
+            self._note("timer.due", {"event": type(event).__name__})
+            self._react(event)
         return self._take_effects()
+
+    def _react(self, event: Event) -> None:
+        transition = TRANSITIONS[self._state].get(type(event))
+        if transition is None:
+            return
+        getattr(self, transition.reaction)(event)
+        if self._state not in transition.targets:
+            raise LocalProtocolError(
+                f"expected {transition.reaction} to end in {' or '.join(s.name for s in transition.targets)}, "
+                f"got {self._state.name}"
+            )
 
     # --- configuration ------------------------------------------------------------------------------------------------
 
@@ -205,24 +216,27 @@ class Session:
     def _compare(self, event: SessionUpdated) -> None:
         requested = (str(self._formats.uplink), str(self._formats.downlink))
         confirmed = (str(event.uplink), str(event.downlink))
-        pending = self._pending.confirm(event)
+        pending = self._commands.confirm(event)
         if (event.uplink, event.downlink) != (self._formats.uplink, self._formats.downlink):
             self._fail(FormatMismatch(requested, confirmed))
         elif self._state is CONFIGURING:
             self._ack_ns = self._now_ns - pending.sent_ns if pending else None
             self._become_ready()
+        elif pending is not None:
+            self._commands.compare_instructions(pending, event)
 
     def _become_ready(self) -> None:
         self._state = READY
         self._state_deadline_ns = self._now_ns + self._timeouts.limit_ns
         ack_ms = None if self._ack_ns is None else round(self._ack_ns / 1e6, 3)
         self._note("session.ready", {"confirmed": _words(self._formats), "ack_ms": ack_ms})
+        self._turns.note_playout()
         if self._config.greeting:
-            self._send(CreateResponse(self._config.greeting))
+            self._take_turn(SpeechRequested(self._config.greeting))
 
     def _refused(self, event: ErrorReported) -> None:
         self._count["errors"] += 1
-        ours = self._pending.find(ConfigureSession)
+        ours = self._commands.pending.find(ConfigureSession)
         if ours is not None and event.command_id not in (None, ours.command_id):
             return
         name = "ConfigureSession" if ours else "the connection"
@@ -236,86 +250,51 @@ class Session:
         self._answers.finish(event.response_id)
 
     def _refuse(self, event: AudioReceived) -> None:
-        self._answers.begin_unconfirmed(event.response_id)
-        self._turn_away("refused", event, "before the acknowledgement")
+        self._audio.refuse(event)
 
     # --- answers ------------------------------------------------------------------------------------------------------
 
     def _begin_response(self, event: ResponseCreated) -> None:
-        self._pending.confirm(event)
+        self._turns.begin_response()
+        self._acknowledge(event)
         self._answers.begin(event.response_id)
         self._count["responses"] += 1
 
-    def _note_item(self, event: OutputItemAdded) -> None:
-        if event.item_type == "message" and self._answers.add_item(event.response_id, event.item_id) is Verdict.STALE:
-            self._send(DeleteItem(event.item_id))
-
-    def _play(self, event: AudioReceived) -> None:
-        verdict = self._answers.verdict(event.response_id)
-        if verdict is Verdict.UNCONFIRMED:
-            self._turn_away("refused", event, "response began before the acknowledgement")
-        elif verdict is Verdict.STALE:
-            self._turn_away("stale", event, "response is over")
-        elif len(event.audio) % self._formats.downlink.sample_bytes:
-            got_bytes = len(event.audio)
-            self._fail(SessionError(f"expected whole samples of {self._formats.downlink}, got {got_bytes} bytes"))
-        else:
-            self._count["chunks_played"] += 1
-            self._count["bytes_played"] += len(event.audio)
-            part = Part(event.response_id, event.item_id, event.content_index)
-            self._effects.append(Play(part, event.audio, self._epoch))
-
-    def _turn_away(self, how: str, event: AudioReceived, because: str) -> None:
-        self._count[f"chunks_{how}"] += 1
-        self._count[f"bytes_{how}"] += len(event.audio)
-        data = {"response_id": event.response_id, "bytes": len(event.audio), "because": because}
-        self._note(f"audio.{how}", data)
-
-    def _complete_part(self, event: AudioCompleted) -> None:
-        if self._answers.verdict(event.response_id) is Verdict.PLAY:
-            part = Part(event.response_id, event.item_id, event.content_index)
-            self._effects.append(CompletePart(part, self._epoch))
+    def _take_audio(self, event: OutputItemAdded | AudioReceived | AudioCompleted) -> None:
+        try:
+            self._audio.take(event, self._turns.cuts.epoch)
+        except SessionError as error:
+            self._fail(error)
 
     def _finish_response(self, event: ResponseDone) -> None:
-        self._pending.confirm(event)
-        if self._answers.finish(event.response_id) is Verdict.PLAY:
-            self._effects.append(FinishResponse(event.response_id, self._epoch))
-        if event.status == "failed":
-            self._note("response.failed", {"response_id": event.response_id, "reason": event.error or event.reason})
-        if self._state is DRAINING and not self._answers.running:
-            self._effects.append(AwaitPlayout())
+        self._acknowledge(event)
+        self._turns.finish_response()
+        self._audio.finish(event, self._turns.cuts.epoch)
+        if self._timer.watches_silence and self._state is READY:
+            self._await_playout()
+        self._go_on()
 
-    # --- barge-in -----------------------------------------------------------------------------------------------------
+    # --- turns --------------------------------------------------------------------------------------------------------
 
-    def _cut(self, _event: SpeechStarted) -> None:
-        self._count["caller_turns"] += 1
-        if not self._cutting:
-            self._cutting = True
-            self._effects.append(CutPlayout())
+    def _answer_turn(self, event: AudioCommitted) -> None:
+        if self._acknowledge(event):  # otherwise it was the provider that ended the turn
+            self._turns.end_by_hand()
+            self._go_on()
 
-    def _truncate(self, event: PlayoutCut) -> None:
-        self._cutting = False
-        point = event.cut_point
-        self._epoch = point.epoch
-        begun = {cut.part.item_id for cut in point.begun} | {part.item_id for part in point.heard}
-        unbegun = [part.item_id for part in point.unbegun]
-        for response_id, item_ids in self._answers.cut(begun).items():
-            # Items of which no audio has come yet are not the ledger's to know.
-            unbegun += item_ids
-            if not self._server_interrupts:
-                self._send(CancelResponse(response_id))
-        for cut in point.begun:
-            self._count["truncations"] += 1
-            self._send(TruncateItem(cut.part.item_id, cut.part.content_index, cut.played_ms))
-        for item_id in dict.fromkeys(unbegun):
-            if item_id not in begun:
-                self._send(DeleteItem(item_id))
-        self._count["cuts"] += bool(point.begun or unbegun)
+    def _take_turn(self, event: TurnEvent) -> None:
+        self._turns.take(event)
+        self._go_on()
 
-    @property
-    def _server_interrupts(self) -> bool:
-        detection = self._config.turn_detection
-        return detection.type != "none" and detection.interrupt_response
+    def _go_on(self) -> None:
+        """Let the agent say what waits if nobody speaks; when draining, the end is near once nothing runs."""
+        if self._state is READY:
+            self._turns.go_on()
+        elif self._state is DRAINING and not self._turns.agent_busy:
+            self._await_playout()
+
+    def _await_playout(self) -> None:
+        self._awaited += 1
+        self._emit(AwaitPlayout())
 
     # --- ends ---------------------------------------------------------------------------------------------------------
 
@@ -324,11 +303,9 @@ class Session:
         if event.code in self._dialect.fatal_codes:
             self._fail(SessionError(f"the provider ended the session: {event.code}: {event.message}"))
             return
-        refused = self._pending.refuse(event.command_id)
-        if refused is not None:
-            self._count["commands_refused"] += 1
-            names = {"command": refused.name, "command_id": refused.command_id}
-            self._note("command.refused", {**names, "code": event.code, "message": event.message})
+        refused = self._commands.refuse(event)
+        self._turns.refuse(refused, event, busy=event.code in self._dialect.busy_codes)
+        self._go_on()
 
     def _lose(self, event: ConnectionLost) -> None:
         reason = f": {event.reason}" if event.reason else ""
@@ -343,12 +320,17 @@ class Session:
         self._state_deadline_ns = self._now_ns + self._timeouts.drain_ns
         self._note("session.draining", {"because": event.reason, "running_responses": self._answers.running})
         self._drain_reason = event.reason
-        if not self._answers.running:
-            self._effects.append(AwaitPlayout())
+        self._turns.end(SessionError(f"expected the session to go on, got {event.reason}"))
+        self._go_on()
 
-    def _finish_draining(self, _event: PlayoutFinished) -> None:
-        if not self._answers.running:
+    def _note_playout(self, _event: PlayoutFinished) -> None:
+        self._awaited -= 1
+        if self._awaited or self._turns.agent_busy:
+            return
+        if self._state is DRAINING:
             self._close(self._drain_reason)
+        else:
+            self._turns.note_playout()
 
     def _expire_state(self) -> None:
         if self._state_deadline_ns is None or self._now_ns < self._state_deadline_ns:
@@ -364,32 +346,36 @@ class Session:
 
     def _close(self, reason: str) -> None:
         self._state = CLOSED
-        self._state_deadline_ns = None
-        self._pending.clear()
-        self._effects.append(Close(reason))
+        self._settle(SessionError(f"expected the session to go on, got it closed: {reason}"))
+        self._emit(Close(reason))
 
     def _fail(self, error: SessionError) -> None:
         self._state = FAILED
+        self._settle(error)
+        self._emit(Fail(error))
+
+    def _settle(self, error: SessionError) -> None:
         self._state_deadline_ns = None
-        self._pending.clear()
-        self._effects.append(Fail(error))
+        self._commands.end(error)
+        self._turns.end(error)
 
     # --- commands and their answers -----------------------------------------------------------------------------------
 
-    def _send(self, command: Command) -> None:
-        if not self._dialect.supports(type(command)):
-            self._note("command.unsupported", {"command": type(command).__name__})
-            return
-        self._commands += 1
-        command_id = self._command_ids(self._commands)
-        self._pending.add(command_id, command, self._now_ns)
-        self._effects.append(Send(command_id, command))
+    def _send(self, command: Command, ticket: int | None = None) -> str | None:
+        return self._commands.send(command, ticket)
 
-    def _acknowledge(self, event: Any) -> None:
-        self._pending.confirm(event)
+    def _emit(self, effect: Effect) -> None:
+        self._effects.append(effect)
+
+    def _acknowledge(self, event: Any) -> bool:
+        """Settle the command that an event confirms; tell whether there was one."""
+        confirmed = self._commands.confirm(event)
+        if confirmed is not None:
+            self._commands.settle(confirmed.ticket)
+        return confirmed is not None
 
     def _note(self, event_type: str, data: dict[str, Any]) -> None:
-        self._effects.append(Note(event_type, data))
+        self._emit(Note(event_type, data))
 
     def _take_effects(self) -> list[Effect]:
         effects, self._effects = self._effects, []

@@ -26,6 +26,8 @@ from voxpipe.sansio.realtime import (
     DeleteItem,
     DrainRequested,
     ErrorReported,
+    InstructionsRequested,
+    InstructSession,
     ItemDeleted,
     ItemTruncated,
     LegEnded,
@@ -36,8 +38,12 @@ from voxpipe.sansio.realtime import (
     ResponseDone,
     SessionCreated,
     SessionUpdated,
+    SpeechRequested,
     SpeechStarted,
+    SpeechStopped,
+    TalkPressed,
     TruncateItem,
+    WarningDue,
 )
 
 
@@ -70,15 +76,16 @@ def _stay(state: State, reaction: str) -> Transition:
 def _audio(state: State) -> dict[type, Transition]:
     """What happens to answers while audio flows."""
     return {
-        SpeechStarted: _stay(state, "_cut"),
-        PlayoutCut: _stay(state, "_truncate"),
+        SpeechStarted: _stay(state, "_take_turn"),
+        PlayoutCut: _stay(state, "_take_turn"),
         ResponseCreated: _stay(state, "_begin_response"),
-        OutputItemAdded: _stay(state, "_note_item"),
-        AudioReceived: Transition("_play", (state, FAILED)),
-        AudioCompleted: _stay(state, "_complete_part"),
+        OutputItemAdded: _stay(state, "_take_audio"),
+        AudioReceived: Transition("_take_audio", (state, FAILED)),
+        AudioCompleted: _stay(state, "_take_audio"),
         ItemTruncated: _stay(state, "_acknowledge"),
         ItemDeleted: _stay(state, "_acknowledge"),
-        AudioCommitted: _stay(state, "_acknowledge"),
+        AudioCommitted: _stay(state, "_answer_turn"),
+        SpeechStopped: _stay(state, "_take_turn"),
         AudioCleared: _stay(state, "_acknowledge"),
         SessionUpdated: Transition("_compare", (state, FAILED)),
         ErrorReported: Transition("_survive", (state, FAILED)),
@@ -113,12 +120,17 @@ TRANSITIONS: Final[dict[State, dict[type, Transition]]] = {
     },
     READY: {
         ResponseDone: _stay(READY, "_finish_response"),
+        TalkPressed: _stay(READY, "_take_turn"),
+        SpeechRequested: _stay(READY, "_take_turn"),
+        InstructionsRequested: _stay(READY, "_take_turn"),
+        WarningDue: _stay(READY, "_take_turn"),
+        PlayoutFinished: _stay(READY, "_note_playout"),
         DrainRequested: Transition("_drain", (DRAINING,)),
         **_audio(READY),
     },
     DRAINING: {
         ResponseDone: _stay(DRAINING, "_finish_response"),
-        PlayoutFinished: Transition("_finish_draining", (DRAINING, CLOSED)),
+        PlayoutFinished: Transition("_note_playout", (DRAINING, CLOSED)),
         **_audio(DRAINING),
     },
     CLOSED: {},
@@ -135,6 +147,7 @@ EXPIRIES: Final[dict[State, dict[str, State]]] = {
 
 ACKS: Final[dict[type, type]] = {
     ConfigureSession: SessionUpdated,
+    InstructSession: SessionUpdated,
     CreateResponse: ResponseCreated,
     CancelResponse: ResponseDone,
     CommitAudio: AudioCommitted,

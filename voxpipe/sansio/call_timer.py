@@ -1,0 +1,61 @@
+"""What the length of a call and the silence in it bring about: the agent speaks up, is warned, and the call ends."""
+
+from __future__ import annotations
+
+from voxpipe.audio import NS_PER_S
+from voxpipe.config import LegConfig, TurnDetectionConfig
+from voxpipe.sansio.realtime import DrainRequested, LocalEvent, SpeechRequested, WarningDue
+
+WARNING = "The call ends in {:g} seconds: bring the conversation to its end now, and say goodbye."
+LIMIT_REACHED = "call limit reached"
+
+
+class CallTimer:
+    """The deadlines of one call that began at ``start_ns``. It never asks for the time."""
+
+    def __init__(self, config: LegConfig, start_ns: int, detection: TurnDetectionConfig | None = None) -> None:
+        watched_by_provider = detection is not None and detection.idle_timeout_ms > 0
+        self._idle_ns = 0 if watched_by_provider else round(config.idle_timeout_s * NS_PER_S)
+        self._idle_instructions = config.idle_instructions
+        self._warning = WARNING.format(config.warn_before_end_s)
+        self._idle_at_ns: int | None = None
+        self._warn_at_ns: int | None = None
+        self._end_at_ns: int | None = None
+        if config.max_call_s:
+            self._end_at_ns = start_ns + round(config.max_call_s * NS_PER_S)
+            if config.warn_before_end_s:
+                self._warn_at_ns = self._end_at_ns - round(config.warn_before_end_s * NS_PER_S)
+
+    @property
+    def watches_silence(self) -> bool:
+        """Whether anything is due after so much silence."""
+        return self._idle_ns > 0
+
+    @property
+    def deadline_ns(self) -> int | None:
+        """When ``take_due`` must be called, at the latest."""
+        deadlines = (self._idle_at_ns, self._warn_at_ns, self._end_at_ns)
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def note_silence(self, now_ns: int) -> None:
+        """Take note that nobody speaks from now on."""
+        if self._idle_ns:
+            self._idle_at_ns = now_ns + self._idle_ns
+
+    def note_speech(self) -> None:
+        """Take note that somebody speaks, or is about to."""
+        self._idle_at_ns = None
+
+    def take_due(self, now_ns: int) -> list[LocalEvent]:
+        """Return what is due, each once; silence counts anew when it is noted anew."""
+        due: list[LocalEvent] = []
+        if self._warn_at_ns is not None and now_ns >= self._warn_at_ns:
+            self._warn_at_ns = None
+            due.append(WarningDue(self._warning))
+        if self._end_at_ns is not None and now_ns >= self._end_at_ns:
+            self._end_at_ns = self._idle_at_ns = None
+            due.append(DrainRequested(LIMIT_REACHED))
+        if self._idle_at_ns is not None and now_ns >= self._idle_at_ns:
+            self._idle_at_ns = None
+            due.append(SpeechRequested(self._idle_instructions))
+        return due

@@ -1,0 +1,54 @@
+"""Cuts: the caller speaks over the agent. What the provider is told, once the ledger has said what was heard."""
+
+from __future__ import annotations
+
+import attrs
+
+from voxpipe.config import TurnDetectionConfig
+from voxpipe.sansio.answers import Answers
+from voxpipe.sansio.ledger import CutPoint
+from voxpipe.sansio.realtime import CancelResponse, Command, DeleteItem, TruncateItem
+
+
+class Cuts:
+    """The cuts of one session: at most one waits for the ledger's answer."""
+
+    def __init__(self, answers: Answers, detection: TurnDetectionConfig) -> None:
+        self.epoch = 0
+        self.cuts = 0
+        self.truncations = 0
+        self._answers = answers
+        self._server_interrupts = detection.type != "none" and detection.interrupt_response
+        self._waits = False
+
+    def begin(self) -> bool:
+        """Take note that the agent is to fall silent; tell whether the playout must be cut for it."""
+        begins, self._waits = not self._waits, True
+        return begins
+
+    def finish(self, point: CutPoint) -> list[Command]:
+        """Take the ledger's answer: truncate what was begun, delete what was not, cancel what runs uncancelled."""
+        self._waits = False
+        self.epoch = point.epoch
+        commands: list[Command] = []
+        begun = {cut.part.item_id for cut in point.begun} | {part.item_id for part in point.heard}
+        unbegun = [part.item_id for part in point.unbegun]
+        for response_id, item_ids in self._answers.cut(begun).items():
+            # Items of which no audio has come yet are not the ledger's to know.
+            unbegun += item_ids
+            if not self._server_interrupts:
+                commands.append(CancelResponse(response_id))
+        commands += [TruncateItem(cut.part.item_id, cut.part.content_index, cut.played_ms) for cut in point.begun]
+        commands += [DeleteItem(item_id) for item_id in dict.fromkeys(unbegun) if item_id not in begun]
+        self.truncations += len(point.begun)
+        self.cuts += bool(point.begun or unbegun)
+        return commands
+
+    def correct(self, refused: Command, counted_ms: int | None) -> TruncateItem | None:
+        """Ask again, once, for what the provider says it has: its count of an item may be below what it sent."""
+        if not isinstance(refused, TruncateItem) or refused.corrected or counted_ms is None:
+            return None
+        if counted_ms >= refused.audio_end_ms:
+            return None
+        self.truncations += 1
+        return attrs.evolve(refused, audio_end_ms=counted_ms, corrected=True)

@@ -1,0 +1,147 @@
+"""Who speaks: the caller's turns, barge-in, and what the agent is asked to say by us."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from voxpipe.config import SessionConfig
+from voxpipe.errors import CommandRefused, SessionError
+from voxpipe.sansio.answers import Answers
+from voxpipe.sansio.call_timer import CallTimer
+from voxpipe.sansio.commands import Commands
+from voxpipe.sansio.cuts import Cuts
+from voxpipe.sansio.effects import CutPlayout, Effect, Note
+from voxpipe.sansio.pending import Pending
+from voxpipe.sansio.realtime import (
+    ClearAudio,
+    CommitAudio,
+    CreateResponse,
+    ErrorReported,
+    InstructionsRequested,
+    InstructSession,
+    PlayoutCut,
+    SpeechRequested,
+    SpeechStarted,
+    SpeechStopped,
+    TalkPressed,
+    WarningDue,
+)
+from voxpipe.sansio.requests import Requests
+
+TurnEvent = (
+    SpeechStarted | SpeechStopped | PlayoutCut | TalkPressed | SpeechRequested | InstructionsRequested | WarningDue
+)
+
+
+class Turns:
+    """The turns of one session; what is to be done goes through ``commands`` and ``emit``."""
+
+    def __init__(
+        self,
+        answers: Answers,
+        config: SessionConfig,
+        commands: Commands,
+        timer: CallTimer,
+        emit: Callable[[Effect], None],
+    ) -> None:
+        self.caller_turns = 0
+        self.cuts = Cuts(answers, config.turn_detection)
+        self._answers = answers
+        self._requests = Requests(answers)
+        self._instructions = config.instructions
+        self._commands = commands
+        self._timer = timer
+        self._emit = emit
+
+    @property
+    def agent_busy(self) -> bool:
+        """Whether a response runs, or one was asked for and has not begun."""
+        return self._answers.running > 0 or self._requests.open
+
+    def take(self, event: TurnEvent) -> None:
+        """Take what happened between caller and agent."""
+        match event:
+            case SpeechStarted():
+                self.caller_turns += 1
+                self._requests.note_caller(speaks=True)
+                self._timer.note_speech()
+                self._barge_in()
+            case SpeechStopped():
+                self._requests.note_caller(speaks=False)
+                self._timer.note_silence(self._commands.now_ns)
+            case PlayoutCut(point):
+                for command in self.cuts.finish(point):
+                    self._commands.send(command)
+            case TalkPressed(agent_speaks):
+                self._press(barges_in=agent_speaks or self._answers.uncut > 0)
+            case SpeechRequested():
+                self._request(event)
+            case InstructionsRequested(instructions, ticket):
+                self._instructions = instructions
+                self._commands.send(InstructSession(instructions), ticket)
+            case WarningDue(text):
+                self._commands.send(InstructSession(f"{self._instructions}\n\n{text}"))
+
+    def end_by_hand(self) -> None:
+        """Take note that the turn which the caller ended by a key is an item now: it is to be answered."""
+        self.caller_turns += 1
+        self._request(SpeechRequested(None))
+
+    def begin_response(self) -> None:
+        """Take note that a response began."""
+        self._requests.begin()
+        self._timer.note_speech()
+
+    def finish_response(self) -> None:
+        """Take note that a response is done."""
+        self._requests.finish()
+
+    def note_playout(self) -> None:
+        """Take note that nothing of the agent is to be heard any more."""
+        if not self._requests.caller_speaks:
+            self._timer.note_silence(self._commands.now_ns)
+
+    def go_on(self) -> None:
+        """Send the next request, if nobody speaks."""
+        if (request := self._requests.take()) is not None:
+            command_id = self._commands.send(CreateResponse(request.instructions), request.ticket)
+            self._requests.sent(request, command_id)
+
+    def refuse(self, refused: Pending | None, error: ErrorReported, *, busy: bool) -> None:
+        """Take note of a refusal: a response is asked for again, a truncation is corrected, the rest is told."""
+        # A response of the provider's own may have passed for ours: then nothing waits for this answer any more.
+        again = self._requests.refuse(refused.command_id if refused else error.command_id, busy=busy)
+        if again:
+            self._emit(Note("response.delayed", {"command_id": error.command_id, "code": error.code}))
+        if refused is None or again:
+            return
+        self._commands.settle(refused.ticket, CommandRefused(refused.name, error.code, error.message))
+        corrected = self.cuts.correct(refused.command, error.counted_ms)
+        if corrected is not None:
+            names = {"command": refused.name, "command_id": refused.command_id}
+            self._emit(Note("truncation.corrected", {**names, "counted_ms": corrected.audio_end_ms}))
+            self._commands.send(corrected)
+
+    def give_up(self, command_id: str) -> None:
+        """Take note that a command was not answered."""
+        self._requests.refuse(command_id, busy=False)
+
+    def end(self, error: SessionError) -> None:
+        """Give up the requests that wait."""
+        for request in self._requests.clear():
+            self._commands.settle(request.ticket, error)
+
+    def _barge_in(self) -> None:
+        if self.cuts.begin():
+            self._emit(CutPlayout())
+
+    def _press(self, *, barges_in: bool) -> None:
+        self._emit(Note("turn.pressed", {"meaning": "barge-in" if barges_in else "end of turn"}))
+        self._requests.note_caller(speaks=barges_in)
+        if barges_in:
+            self._barge_in()
+        self._commands.send(ClearAudio() if barges_in else CommitAudio())
+
+    def _request(self, request: SpeechRequested) -> None:
+        if not self._requests.add(request):
+            self._commands.settle(request.ticket, SessionError("expected answers to be awaited, got too many requests"))
