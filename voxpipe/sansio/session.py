@@ -41,21 +41,19 @@ import attrs
 from voxpipe.audio import NS_PER_S, FormatPair
 from voxpipe.config import SessionConfig
 from voxpipe.errors import AckTimeout, CommandRefused, FormatMismatch, LocalProtocolError, SessionError
+from voxpipe.sansio.agent_audio import AgentAudio
 from voxpipe.sansio.answers import Answers, Verdict
 from voxpipe.sansio.dialect import Dialect
 from voxpipe.sansio.effects import (
     AwaitPlayout,
     Close,
-    CompletePart,
     CutPlayout,
     Effect,
     Fail,
     FinishResponse,
     Note,
-    Play,
     Send,
 )
-from voxpipe.sansio.ledger import Part
 from voxpipe.sansio.pending import PendingCommands, SessionTimeouts
 from voxpipe.sansio.realtime import (
     AudioCompleted,
@@ -119,11 +117,12 @@ class Session:
         self._state_deadline_ns: int | None = None
         self._effects: list[Effect] = []
         self._answers = Answers()
+        self._audio = AgentAudio(self._answers, formats.downlink)
         self._cutting = False
         self._epoch = 0
         self._ack_ns: int | None = None
         counted = {field.name for field in attrs.fields(SessionStatistics)} - {"state", "ack_ns"}
-        self._count = dict.fromkeys(counted, 0)
+        self._count = dict.fromkeys(counted - self._audio.counts.keys(), 0)
 
     # --- what the actor asks ------------------------------------------------------------------------------------------
 
@@ -160,7 +159,8 @@ class Session:
 
     def statistics(self) -> SessionStatistics:
         """Tell what the session did so far."""
-        return SessionStatistics(state=self._state.name.lower(), ack_ns=self._ack_ns, **self._count)
+        counts = self._count | self._audio.counts
+        return SessionStatistics(state=self._state.name.lower(), ack_ns=self._ack_ns, **counts)
 
     # --- the two ways in ----------------------------------------------------------------------------------------------
 
@@ -237,7 +237,7 @@ class Session:
 
     def _refuse(self, event: AudioReceived) -> None:
         self._answers.begin_unconfirmed(event.response_id)
-        self._turn_away("refused", event, "before the acknowledgement")
+        self._effects.append(self._audio.turn_away(event, "refused", "before the acknowledgement"))
 
     # --- answers ------------------------------------------------------------------------------------------------------
 
@@ -251,30 +251,13 @@ class Session:
             self._send(DeleteItem(event.item_id))
 
     def _play(self, event: AudioReceived) -> None:
-        verdict = self._answers.verdict(event.response_id)
-        if verdict is Verdict.UNCONFIRMED:
-            self._turn_away("refused", event, "response began before the acknowledgement")
-        elif verdict is Verdict.STALE:
-            self._turn_away("stale", event, "response is over")
-        elif len(event.audio) % self._formats.downlink.sample_bytes:
-            got_bytes = len(event.audio)
-            self._fail(SessionError(f"expected whole samples of {self._formats.downlink}, got {got_bytes} bytes"))
+        if fault := self._audio.fault(event):
+            self._fail(SessionError(fault))
         else:
-            self._count["chunks_played"] += 1
-            self._count["bytes_played"] += len(event.audio)
-            part = Part(event.response_id, event.item_id, event.content_index)
-            self._effects.append(Play(part, event.audio, self._epoch))
-
-    def _turn_away(self, how: str, event: AudioReceived, because: str) -> None:
-        self._count[f"chunks_{how}"] += 1
-        self._count[f"bytes_{how}"] += len(event.audio)
-        data = {"response_id": event.response_id, "bytes": len(event.audio), "because": because}
-        self._note(f"audio.{how}", data)
+            self._effects.append(self._audio.take(event, self._epoch))
 
     def _complete_part(self, event: AudioCompleted) -> None:
-        if self._answers.verdict(event.response_id) is Verdict.PLAY:
-            part = Part(event.response_id, event.item_id, event.content_index)
-            self._effects.append(CompletePart(part, self._epoch))
+        self._effects += self._audio.complete(event, self._epoch)
 
     def _finish_response(self, event: ResponseDone) -> None:
         self._pending.confirm(event)
