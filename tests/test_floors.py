@@ -19,7 +19,7 @@ MAX_FUNCTION_LINES = 60
 BASE = {"errors", "audio"}
 CONFIG = BASE | {"config", "structuring"}
 PURE = CONFIG | {"sansio"}
-ACTORS = PURE | {"dialects", "dsp", "actors", "wav", "websocket"}
+ACTORS = PURE | {"dialects", "dsp", "actors", "wav", "websocket", "tools"}
 MAY_IMPORT: dict[str, set[str]] = {
     "": ACTORS | {"leg", "gateway"},  # voxpipe/__init__.py, which offers the public names
     "errors": set(),
@@ -31,6 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "dsp": BASE,
     "sansio": CONFIG,
     "dialects": PURE,
+    "tools": PURE,
     "actors": ACTORS,
     "summary": ACTORS | {"leg"},
     "leg": ACTORS | {"summary"},

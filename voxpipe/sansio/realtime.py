@@ -6,6 +6,8 @@ connection opened, the playout was cut, the leg ended) are events like the other
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 
 from voxpipe.audio import AudioFormat, FormatPair
@@ -16,11 +18,21 @@ from voxpipe.sansio.ledger import CutPoint
 
 
 @attrs.frozen
+class ToolSchema:
+    """What the model is told of a tool; ``parameters`` is a JSON schema of an object."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+
+
+@attrs.frozen
 class ConfigureSession:
-    """Ask for formats, voice, instructions and turn detection."""
+    """Ask for formats, voice, instructions, turn detection and tools."""
 
     session: SessionConfig
     formats: FormatPair
+    tools: tuple[ToolSchema, ...] = ()
 
 
 @attrs.frozen
@@ -63,7 +75,24 @@ class DeleteItem:
     item_id: str
 
 
-Command = ConfigureSession | CommitAudio | ClearAudio | CreateResponse | CancelResponse | TruncateItem | DeleteItem
+@attrs.frozen
+class SendToolResult:
+    """Tell the model what a tool call came to."""
+
+    call_id: str
+    output: str
+
+
+Command = (
+    ConfigureSession
+    | CommitAudio
+    | ClearAudio
+    | CreateResponse
+    | CancelResponse
+    | TruncateItem
+    | DeleteItem
+    | SendToolResult
+)
 
 # --- events from the provider -----------------------------------------------------------------------------------------
 
@@ -123,9 +152,10 @@ class AudioCleared:
 
 @attrs.frozen
 class ItemAdded:
-    """An item entered the conversation."""
+    """An item entered the conversation; ``call_id`` is that of the tool call it belongs to, if it does."""
 
     item_id: str | None
+    call_id: str | None = None
 
 
 @attrs.frozen
@@ -190,6 +220,26 @@ class OutputItemAdded:
     response_id: str
     item_id: str
     item_type: str | None
+
+
+@attrs.frozen
+class OutputItemDone:
+    """An item of the answer is complete, or was ended; what is not a tool call."""
+
+    response_id: str
+    item_id: str | None
+    item_type: str | None
+
+
+@attrs.frozen
+class ToolCallRequested:
+    """The model calls a tool; ``arguments`` is JSON as the model wrote it, ``name`` is missing in some messages."""
+
+    call_id: str
+    item_id: str | None
+    response_id: str
+    name: str | None
+    arguments: str
 
 
 @attrs.frozen
@@ -278,7 +328,16 @@ class DrainRequested:
     reason: str
 
 
-LocalEvent = Connected | ConnectionLost | PlayoutCut | PlayoutFinished | LegEnded | DrainRequested
+@attrs.frozen
+class ToolAnswered:
+    """The answer to ``CallTool``; ``replies`` says whether the agent is to speak about it."""
+
+    call_id: str
+    output: str
+    replies: bool
+
+
+LocalEvent = Connected | ConnectionLost | PlayoutCut | PlayoutFinished | LegEnded | DrainRequested | ToolAnswered
 ProviderEvent = (
     SessionCreated
     | SessionUpdated
@@ -296,6 +355,8 @@ ProviderEvent = (
     | ResponseCreated
     | ResponseDone
     | OutputItemAdded
+    | OutputItemDone
+    | ToolCallRequested
     | AudioReceived
     | AudioCompleted
     | TranscriptReceived
