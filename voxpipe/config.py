@@ -166,6 +166,16 @@ class TurnDetectionConfig:
     create_response: bool = key(True, "the provider answers by itself when the turn ends")
     interrupt_response: bool = key(True, "the provider cancels its answer by itself when the caller speaks")
 
+    @property
+    def answers(self) -> bool:
+        """Whether the provider answers the caller's turns by itself."""
+        return self.type != "none" and self.create_response
+
+    @property
+    def interrupts(self) -> bool:
+        """Whether the provider cancels its answer by itself."""
+        return self.type != "none" and self.interrupt_response
+
 
 @attrs.frozen
 class TranscriptionConfig:

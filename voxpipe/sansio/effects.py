@@ -55,6 +55,20 @@ class AwaitPlayout:
 
 
 @attrs.frozen
+class CallTool:
+    """Call a tool; answer with ``ToolAnswered``, whatever becomes of it. ``arguments`` is what the model wrote."""
+
+    call_id: str
+    name: str
+    arguments: str
+
+
+@attrs.frozen
+class CancelTools:
+    """The caller speaks: cancel the running calls that are marked for it; each is answered all the same."""
+
+
+@attrs.frozen
 class Fail:
     """The session is over, with an error."""
 
@@ -78,4 +92,4 @@ class Note:
 
 Chunk = Play | CompletePart | FinishResponse | AwaitPlayout
 """What travels to the downlink converter, in order."""
-Effect = Send | Chunk | CutPlayout | Fail | Close | Note
+Effect = Send | Chunk | CutPlayout | CallTool | CancelTools | Fail | Close | Note

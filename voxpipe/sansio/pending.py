@@ -38,11 +38,16 @@ class Pending:
         """The name of the event that would confirm it."""
         return ACKS[type(self.command)].__name__
 
+    def unanswered(self, now_ns: int) -> dict[str, Any]:
+        """Say in a record's words that no answer came."""
+        waited_s = (now_ns - self.sent_ns) / NS_PER_S
+        return {"command": self.name, "command_id": self.command_id, "expected": self.expected, "waited_s": waited_s}
+
     def confirmed_by(self, event: Any) -> bool:
         """Tell whether an event confirms it: of the type in ``ACKS``, and of its item or response if it has one."""
         return ACKS[type(self.command)] is type(event) and all(
             getattr(self.command, name, None) in (None, getattr(event, name, None))
-            for name in ("item_id", "response_id")
+            for name in ("item_id", "response_id", "call_id")
         )
 
 

@@ -6,6 +6,7 @@ connection opened, the playout was cut, the leg ended) are events like the other
 
 from __future__ import annotations
 
+import enum
 from typing import Any
 
 import attrs
@@ -328,13 +329,21 @@ class DrainRequested:
     reason: str
 
 
+class After(enum.Enum):
+    """What the agent does after a tool call."""
+
+    REPLY = "speak about it"
+    SILENCE = "stay silent until the caller speaks, whatever other calls of the response ask for"
+    NOTHING = "whatever the other calls of the response ask for"
+
+
 @attrs.frozen
 class ToolAnswered:
-    """The answer to ``CallTool``; ``replies`` says whether the agent is to speak about it."""
+    """The answer to ``CallTool``: what the model is told, and what comes after it."""
 
     call_id: str
     output: str
-    replies: bool
+    after: After
 
 
 LocalEvent = Connected | ConnectionLost | PlayoutCut | PlayoutFinished | LegEnded | DrainRequested | ToolAnswered

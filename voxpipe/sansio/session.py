@@ -27,6 +27,8 @@ Cuts. ``SpeechStarted`` makes ``CutPlayout``; the ledger's answer comes back as 
 provider's items truncated to what was played and those never begun deleted. Later audio of a cut response is stale.
 ``CancelResponse`` is sent only while a response runs and only if the provider does not cancel by itself.
 
+Tools. A tool call becomes ``CallTool`` and comes back as ``ToolAnswered``; the rest is told in ``tool_calls.py``.
+
 Commands wait in ``pending`` for the event in ``ACKS``, oldest first. Only an unanswered configuration is fatal. Any
 other refusal or missing answer is a note in the log: a call must survive a truncation that the provider does not like.
 """
@@ -74,12 +76,18 @@ from voxpipe.sansio.realtime import (
     PlayoutFinished,
     ResponseCreated,
     ResponseDone,
+    SendToolResult,
     SessionCreated,
     SessionUpdated,
     SpeechStarted,
+    SpeechStopped,
+    ToolAnswered,
+    ToolCallRequested,
+    ToolSchema,
     TruncateItem,
 )
 from voxpipe.sansio.session_statistics import SessionStatistics
+from voxpipe.sansio.tool_calls import Step, ToolCalls
 from voxpipe.sansio.transitions import (
     CLOSED,
     CONFIGURING,
@@ -102,11 +110,13 @@ class Session:
         formats: FormatPair,
         timeouts: SessionTimeouts | None = None,
         *,
+        tools: tuple[ToolSchema, ...] = (),
         command_ids: Callable[[int], str] = "vx_{}".format,
     ) -> None:
         self._dialect = dialect
         self._config = config
         self._formats = formats
+        self._tools = tools
         self._timeouts = timeouts or SessionTimeouts()
         self._command_ids = command_ids
         self._commands = 0
@@ -118,6 +128,7 @@ class Session:
         self._effects: list[Effect] = []
         self._answers = Answers()
         self._audio = AgentAudio(self._answers, formats.downlink)
+        self._tool_calls = ToolCalls(self._answers, self._pending, provider_answers=config.turn_detection.answers)
         self._cutting = False
         self._epoch = 0
         self._ack_ns: int | None = None
@@ -130,11 +141,6 @@ class Session:
     def state(self) -> State:
         """Where the session is."""
         return self._state
-
-    @property
-    def over(self) -> bool:
-        """Whether the session has ended, in peace or not."""
-        return self._state in (CLOSED, FAILED)
 
     @property
     def epoch(self) -> int:
@@ -159,8 +165,8 @@ class Session:
 
     def statistics(self) -> SessionStatistics:
         """Tell what the session did so far."""
-        counts = self._count | self._audio.counts
-        return SessionStatistics(state=self._state.name.lower(), ack_ns=self._ack_ns, **counts)
+        state = self._state.name.lower()
+        return SessionStatistics(state=state, ack_ns=self._ack_ns, **self._count, **self._audio.counts)
 
     # --- the two ways in ----------------------------------------------------------------------------------------------
 
@@ -185,10 +191,9 @@ class Session:
             if self._state is CONFIGURING and isinstance(pending.command, ConfigureSession):
                 self._fail(AckTimeout(pending.name, pending.expected, self._timeouts.ack_ns / NS_PER_S))
                 break
-            waited_s = (now_ns - pending.sent_ns) / NS_PER_S
             self._count["commands_unanswered"] += 1
-            unanswered = {"command": pending.name, "command_id": pending.command_id, "expected": pending.expected}
-            self._note("command.unanswered", {**unanswered, "waited_s": waited_s})
+            self._note("command.unanswered", pending.unanswered(now_ns))
+            self._await_playout()
         return self._take_effects()
 
     # --- configuration ------------------------------------------------------------------------------------------------
@@ -199,8 +204,8 @@ class Session:
     def _configure(self, event: SessionCreated) -> None:
         self._state = CONFIGURING
         self._state_deadline_ns = None
-        self._note("session.requested", {"session_id": event.session_id, "requested": _words(self._formats)})
-        self._send(ConfigureSession(self._config, self._formats))
+        self._note("session.requested", {"session_id": event.session_id, "requested": self._formats.names})
+        self._send(ConfigureSession(self._config, self._formats, self._tools))
 
     def _compare(self, event: SessionUpdated) -> None:
         requested = (str(self._formats.uplink), str(self._formats.downlink))
@@ -216,7 +221,7 @@ class Session:
         self._state = READY
         self._state_deadline_ns = self._now_ns + self._timeouts.limit_ns
         ack_ms = None if self._ack_ns is None else round(self._ack_ns / 1e6, 3)
-        self._note("session.ready", {"confirmed": _words(self._formats), "ack_ms": ack_ms})
+        self._note("session.ready", {"confirmed": self._formats.names, "ack_ms": ack_ms})
         if self._config.greeting:
             self._send(CreateResponse(self._config.greeting))
 
@@ -245,6 +250,7 @@ class Session:
         self._pending.confirm(event)
         self._answers.begin(event.response_id)
         self._count["responses"] += 1
+        self._do(self._tool_calls.follow(event))
 
     def _note_item(self, event: OutputItemAdded) -> None:
         if event.item_type == "message" and self._answers.add_item(event.response_id, event.item_id) is Verdict.STALE:
@@ -265,16 +271,29 @@ class Session:
             self._effects.append(FinishResponse(event.response_id, self._epoch))
         if event.status == "failed":
             self._note("response.failed", {"response_id": event.response_id, "reason": event.error or event.reason})
-        if self._state is DRAINING and not self._answers.running:
-            self._effects.append(AwaitPlayout())
+        self._follow(event)
+
+    # --- tools --------------------------------------------------------------------------------------------------------
+
+    def _follow(self, event: ResponseDone | SpeechStopped | ToolAnswered | ToolCallRequested) -> None:
+        self._do(self._tool_calls.follow(event))
+        self._await_playout()
+
+    def _do(self, steps: list[Step]) -> None:
+        for step in steps:
+            if isinstance(step, SendToolResult | CreateResponse):
+                self._tool_calls.note_sent(step, self._send(step))
+            else:
+                self._effects.append(step)
 
     # --- barge-in -----------------------------------------------------------------------------------------------------
 
-    def _cut(self, _event: SpeechStarted) -> None:
+    def _cut(self, event: SpeechStarted) -> None:
         self._count["caller_turns"] += 1
         if not self._cutting:
             self._cutting = True
             self._effects.append(CutPlayout())
+        self._do(self._tool_calls.follow(event))
 
     def _truncate(self, event: PlayoutCut) -> None:
         self._cutting = False
@@ -285,7 +304,7 @@ class Session:
         for response_id, item_ids in self._answers.cut(begun).items():
             # Items of which no audio has come yet are not the ledger's to know.
             unbegun += item_ids
-            if not self._server_interrupts:
+            if not self._config.turn_detection.interrupts:
                 self._send(CancelResponse(response_id))
         for cut in point.begun:
             self._count["truncations"] += 1
@@ -295,11 +314,6 @@ class Session:
                 self._send(DeleteItem(item_id))
         self._count["cuts"] += bool(point.begun or unbegun)
 
-    @property
-    def _server_interrupts(self) -> bool:
-        detection = self._config.turn_detection
-        return detection.type != "none" and detection.interrupt_response
-
     # --- ends ---------------------------------------------------------------------------------------------------------
 
     def _survive(self, event: ErrorReported) -> None:
@@ -307,11 +321,13 @@ class Session:
         if event.code in self._dialect.fatal_codes:
             self._fail(SessionError(f"the provider ended the session: {event.code}: {event.message}"))
             return
+        self._tool_calls.note_refused(event.command_id)
         refused = self._pending.refuse(event.command_id)
         if refused is not None:
             self._count["commands_refused"] += 1
             names = {"command": refused.name, "command_id": refused.command_id}
             self._note("command.refused", {**names, "code": event.code, "message": event.message})
+            self._await_playout()
 
     def _lose(self, event: ConnectionLost) -> None:
         reason = f": {event.reason}" if event.reason else ""
@@ -326,11 +342,14 @@ class Session:
         self._state_deadline_ns = self._now_ns + self._timeouts.drain_ns
         self._note("session.draining", {"because": event.reason, "running_responses": self._answers.running})
         self._drain_reason = event.reason
-        if not self._answers.running:
+        self._await_playout()
+
+    def _await_playout(self) -> None:
+        if self._state is DRAINING and not self._tool_calls.busy:
             self._effects.append(AwaitPlayout())
 
     def _finish_draining(self, _event: PlayoutFinished) -> None:
-        if not self._answers.running:
+        if not self._tool_calls.busy:
             self._close(self._drain_reason)
 
     def _expire_state(self) -> None:
@@ -359,14 +378,15 @@ class Session:
 
     # --- commands and their answers -----------------------------------------------------------------------------------
 
-    def _send(self, command: Command) -> None:
+    def _send(self, command: Command) -> str:
         if not self._dialect.supports(type(command)):
             self._note("command.unsupported", {"command": type(command).__name__})
-            return
+            return ""
         self._commands += 1
         command_id = self._command_ids(self._commands)
         self._pending.add(command_id, command, self._now_ns)
         self._effects.append(Send(command_id, command))
+        return command_id
 
     def _acknowledge(self, event: Any) -> None:
         self._pending.confirm(event)
@@ -377,7 +397,3 @@ class Session:
     def _take_effects(self) -> list[Effect]:
         effects, self._effects = self._effects, []
         return effects
-
-
-def _words(formats: FormatPair) -> dict[str, str]:
-    return {"uplink": str(formats.uplink), "downlink": str(formats.downlink)}

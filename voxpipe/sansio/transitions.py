@@ -26,6 +26,7 @@ from voxpipe.sansio.realtime import (
     DeleteItem,
     DrainRequested,
     ErrorReported,
+    ItemAdded,
     ItemDeleted,
     ItemTruncated,
     LegEnded,
@@ -34,9 +35,13 @@ from voxpipe.sansio.realtime import (
     PlayoutFinished,
     ResponseCreated,
     ResponseDone,
+    SendToolResult,
     SessionCreated,
     SessionUpdated,
     SpeechStarted,
+    SpeechStopped,
+    ToolAnswered,
+    ToolCallRequested,
     TruncateItem,
 )
 
@@ -76,6 +81,10 @@ def _audio(state: State) -> dict[type, Transition]:
         OutputItemAdded: _stay(state, "_note_item"),
         AudioReceived: Transition("_play", (state, FAILED)),
         AudioCompleted: _stay(state, "_complete_part"),
+        SpeechStopped: _stay(state, "_follow"),
+        ToolCallRequested: _stay(state, "_follow"),
+        ToolAnswered: _stay(state, "_follow"),
+        ItemAdded: _stay(state, "_acknowledge"),
         ItemTruncated: _stay(state, "_acknowledge"),
         ItemDeleted: _stay(state, "_acknowledge"),
         AudioCommitted: _stay(state, "_acknowledge"),
@@ -141,8 +150,9 @@ ACKS: Final[dict[type, type]] = {
     ClearAudio: AudioCleared,
     TruncateItem: ItemTruncated,
     DeleteItem: ItemDeleted,
+    SendToolResult: ItemAdded,
 }
-"""The event that confirms a command. Where both name an item or a response, it must be the same one."""
+"""The event that confirms a command. Where both name an item, a response or a tool call, it must be the same one."""
 
 
 def draw_states() -> str:
