@@ -23,6 +23,7 @@ from voxpipe.errors import (
 from voxpipe.gateway import Gateway
 from voxpipe.leg import LegOutcome, Surroundings, run_leg
 from voxpipe.sansio.records import Record
+from voxpipe.tools import LegContext, Tool
 
 __version__ = version("voxpipe")
 
@@ -36,6 +37,7 @@ __all__ = [
     "FormatMismatch",
     "FormatPair",
     "Gateway",
+    "LegContext",
     "LegOutcome",
     "LocalProtocolError",
     "ProtocolError",
@@ -44,6 +46,7 @@ __all__ = [
     "RemoteProtocolError",
     "SessionError",
     "Surroundings",
+    "Tool",
     "VoxpipeError",
     "load_config",
     "run_leg",

@@ -1,7 +1,8 @@
 """The gateway: listens, gives each leg a nursery of its own, and keeps their faults apart.
 
-One leg's failure, even a bug of ours, never touches another's: here is the only broad ``except`` of the library. What
-concerns no single leg (started, refused, drained) goes into the gateway's own log, in the same schema as a leg's.
+One leg's failure, even a bug of ours, never touches another's: here is a broad ``except`` (the library's other one
+keeps a tool's fault from its leg). What concerns no single leg (started, refused, drained) goes into the gateway's own
+log, in the same schema as a leg's.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import contextlib
 import ssl
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,14 @@ import trio
 from voxpipe.actors.monotonic import now_ns
 from voxpipe.actors.sink import CallLog, Entry, RecordObserver, write_records
 from voxpipe.audio import FormatPair
+from voxpipe.builtin_tools import all_tools
 from voxpipe.config import Config, ProviderConfig, format_address, parse_address
 from voxpipe.dialects import get_dialect
 from voxpipe.errors import ConfigError, VoxpipeError
 from voxpipe.leg import LegOutcome, Surroundings, find_api_key, known_secrets, run_leg
 from voxpipe.sansio.audiosocket import HANGUP
 from voxpipe.sansio.records import format_timestamp
+from voxpipe.tools import Tool
 from voxpipe.wav import read_wav
 from voxpipe.websocket import Dial, dial_tcp, parse_url, system_trust
 
@@ -52,8 +55,8 @@ class Gateway:
     """Answers AudioSocket connections until drained.
 
     ``on_record`` sees every record of every leg and of the gateway; it must not wait. ``on_warning`` is told what an
-    operator should know (a disk that is full, a leg that failed for a bug). ``dial`` and ``unix_ns`` are for tests in
-    virtual time.
+    operator should know (a disk that is full, a leg that failed for a bug). ``tools`` are what the agents may call.
+    ``dial`` and ``unix_ns`` are for tests in virtual time.
     """
 
     def __init__(
@@ -63,10 +66,12 @@ class Gateway:
         on_record: RecordObserver | None = None,
         on_warning: Callable[[str], None] = lambda _text: None,
         on_outcome: Callable[[LegOutcome], None] = lambda _outcome: None,
+        tools: Sequence[Tool] = (),
         dial: Dial = dial_tcp,
         unix_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         check_config(config)
+        all_tools(config.tools, tools)
         self.statistics = GatewayStatistics()
         self._config = config
         self._on_outcome = on_outcome
@@ -81,6 +86,7 @@ class Gateway:
             on_warning=on_warning,
             drain=self._draining,
             unix_ns=unix_ns,
+            tools=tuple(tools),
         )
         self._log: CallLog | None = None
 
@@ -147,7 +153,7 @@ class Gateway:
                 outcome = await run_leg(stream, self._config, attrs.evolve(self._given, admit=admit))
                 if admitted or outcome.uuid is None:
                     self._note_outcome(outcome)
-        except Exception as error:  # noqa: BLE001 - the only one
+        except Exception as error:  # noqa: BLE001 - one leg's bug is not another's
             self._note_crash(error)
         finally:
             self._silent.pop(scope, None)
@@ -208,7 +214,9 @@ class Gateway:
         log = None if outcome.log is None else outcome.log.name
         self.statistics.failed += outcome.error is not None
         error = None if outcome.error is None else type(outcome.error).__name__
-        self._record("leg.ended", {"uuid": uuid, "because": outcome.reason, "error": error, "log": log})
+        self._record(
+            "leg.ended", {"uuid": uuid, "because": outcome.reason, "next": outcome.next, "error": error, "log": log}
+        )
         self._on_outcome(outcome)
 
     async def _open_log(self, nursery: trio.Nursery) -> ConfigError | None:

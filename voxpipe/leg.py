@@ -29,6 +29,7 @@ there
                                                            is room: logging never delays voice
 =========== ============= ================================ ============================================================
 
+Tools run in tasks of their own, ``tools.max_calls`` at a time; a further call is not made, and the model is told.
 The ledger holds the long queue (providers send faster than real time), bounded by ``limits.ledger_s``; beyond it audio
 is refused and recorded as ``playout.overrun``. The peak use of each is in the leg's last record.
 """
@@ -38,7 +39,7 @@ from __future__ import annotations
 import os
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -56,8 +57,10 @@ from voxpipe.actors.one_shot import OneShot
 from voxpipe.actors.playout import Playout
 from voxpipe.actors.session import Conversation, describe_error
 from voxpipe.actors.sink import CallLog, Entry, RecordObserver, write_records
+from voxpipe.actors.tools import ToolRunner
 from voxpipe.actors.transcode import transcode_downlink, transcode_uplink
 from voxpipe.audio import PTIME_MS, SLIN8, AudioFormat, FormatPair
+from voxpipe.builtin_tools import all_tools
 from voxpipe.config import Config, ProviderConfig
 from voxpipe.dialects import get_dialect
 from voxpipe.dsp import Converter
@@ -70,6 +73,7 @@ from voxpipe.sansio.ledger import CutPoint, Ledger, Part
 from voxpipe.sansio.leg import LegFormatConfirmed, LegIdentified
 from voxpipe.sansio.records import format_timestamp
 from voxpipe.summary import summarise
+from voxpipe.tools import LegContext, Tool
 from voxpipe.wav import read_wav
 from voxpipe.websocket import Dial, dial_tcp
 
@@ -94,17 +98,23 @@ class Surroundings:
     admit: Callable[[UUID], str] = lambda _uuid: ""
     """Asked once the UUID is known: a reason to refuse the leg, or nothing."""
     unix_ns: Callable[[], int] = time.time_ns
+    tools: Sequence[Tool] = ()
+    """What the agent may call, besides the built-in tools of the configuration."""
 
 
 @attrs.frozen
 class LegOutcome:
-    """How a leg ended: ``error`` is ``None`` after a peaceful end, ``log`` is ``None`` when no UUID ever came."""
+    """How a leg ended: ``error`` is ``None`` after a peaceful end, ``log`` is ``None`` when no UUID ever came.
+
+    ``next`` is where the agent sent the caller, if it did.
+    """
 
     uuid: UUID | None
     reason: str
     error: VoxpipeError | None
     log: Path | None
     summary: dict[str, Any]
+    next: str | None = None
 
 
 def find_api_key(provider: ProviderConfig) -> str:
@@ -124,11 +134,13 @@ async def run_leg(stream: trio.abc.Stream, config: Config, surroundings: Surroun
     """Answer one AudioSocket connection and join it to a session, until either ends; then hang up.
 
     What peers do wrong ends the leg and is in the outcome and the log. Cancelling it hangs up and completes the log.
+    ``ConfigError``: the tools of configuration and surroundings do not go together.
     """
     given = surroundings or Surroundings()
     configured = None if config.leg.format == "auto" else AudioFormat.parse(config.leg.format)
     leg = AudioSocketLeg(stream, configured, write_timeout_s=config.leg.write_timeout_s)
     async with aclosing_leg(leg):
+        tools = all_tools(config.tools, given.tools)
         try:
             uuid = await _identify(leg, config.leg.uuid_timeout_s)
         except RemoteProtocolError as error:
@@ -152,7 +164,7 @@ async def run_leg(stream: trio.abc.Stream, config: Config, surroundings: Surroun
             secrets=known_secrets(config.provider),
             observer=given.on_record,
         )
-        call = Call(leg, configured, config, log, given, dialect, api_key)
+        call = Call(leg, configured, config, log, given, dialect, api_key, uuid, tools)
         async with trio.open_nursery() as nursery:
             try:
                 await nursery.start(write_records, receive, path, log, given.on_warning)
@@ -166,7 +178,7 @@ async def run_leg(stream: trio.abc.Stream, config: Config, surroundings: Surroun
                 with trio.CancelScope(shield=True):
                     summary = summarise(call, now_ns() - start_ns, send.statistics().peak_buffer_used)
                     await log.finish("leg.summary", summary)
-    return LegOutcome(uuid, call.reason, call.error, path, summary)
+    return LegOutcome(uuid, call.reason, call.error, path, summary, call.next)
 
 
 class Call:
@@ -181,18 +193,23 @@ class Call:
         given: Surroundings,
         dialect: Dialect,
         api_key: str,
+        uuid: UUID,
+        tools: Sequence[Tool],
     ) -> None:
         self.leg = leg
         self.config = config
         self.log = log
         self.reason = "cancelled"
         self.error: VoxpipeError | None = None
+        self.next: str | None = None
+        self.tools = ToolRunner(tools, LegContext(uuid, config.tools.send_to, self._leave), config.tools, log)
         self.leg_formats: OneShot[LegFormatConfirmed] = OneShot()
         self.session_formats: OneShot[FormatPair] = OneShot()
         self.playout: OneShot[Playout] = OneShot()
         self.uplink_counts = UplinkStatistics()
         self._given = given
         self._leg_over = trio.Event()
+        self._left = False
         self._kept_up_frames = 0
         if configured is not None:
             self.leg_formats.set(LegFormatConfirmed(configured, downlink_format(configured)))
@@ -210,11 +227,13 @@ class Call:
             downlink=self.downlink,
             formats=self.session_formats,
             cut=self._cut,
+            tools=self.tools,
         )
 
     async def run(self) -> None:
         """Start the actors, wait for the session to end, play the failure's WAV if there is one, and hang up."""
         async with trio.open_nursery() as nursery:
+            await nursery.start(self.tools.run)
             nursery.start_soon(self._read)
             nursery.start_soon(transcode_uplink, self._uplink_end, self.appends, self.leg_formats, self.session_formats)
             nursery.start_soon(
@@ -300,6 +319,12 @@ class Call:
     async def _drain(self) -> None:
         await self._given.drain.wait()
         self.conversation.drain("gateway drains")
+
+    def _leave(self, reason: str, next_: str | None) -> None:
+        """End the leg as the agent wants it: what is being said is played first."""
+        if not self._left:
+            self._left, self.next = True, next_
+            self.conversation.drain(reason)
 
     def _cut(self, epoch: int) -> CutPoint:
         playout = self.playout.value

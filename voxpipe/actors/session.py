@@ -17,11 +17,12 @@ from voxpipe.actors.access import Access
 from voxpipe.actors.monotonic import now_ns
 from voxpipe.actors.one_shot import OneShot
 from voxpipe.actors.sink import CallLog
+from voxpipe.actors.tools import ToolRunner
 from voxpipe.audio import NS_PER_S, FormatPair
 from voxpipe.config import Config
 from voxpipe.errors import AckTimeout, CommandRefused, FormatMismatch, RemoteProtocolError, SessionError
 from voxpipe.sansio.dialect import Dialect, Wire
-from voxpipe.sansio.effects import Chunk, Close, CutPlayout, Effect, Fail, Note, Send
+from voxpipe.sansio.effects import CallTool, CancelTools, Chunk, Close, CutPlayout, Effect, Fail, Note, Send
 from voxpipe.sansio.ledger import CutPoint
 from voxpipe.sansio.pending import SessionTimeouts
 from voxpipe.sansio.realtime import (
@@ -33,6 +34,7 @@ from voxpipe.sansio.realtime import (
     LegEnded,
     PlayoutCut,
     PlayoutFinished,
+    ToolAnswered,
 )
 from voxpipe.sansio.session import Session
 from voxpipe.sansio.session_statistics import SessionStatistics
@@ -75,6 +77,7 @@ class Conversation:
         downlink: trio.MemorySendChannel[Chunk],
         formats: OneShot[FormatPair],
         cut: Callable[[int], CutPoint],
+        tools: ToolRunner,
     ) -> None:
         self.appended = AppendStatistics()
         self.commands_peak = 0
@@ -86,6 +89,7 @@ class Conversation:
         self._downlink = downlink
         self._agreed = formats
         self._cut = cut
+        self._tools = tools
         self._requested: list[str] = []
         self._wanted = True
         self._earlier: SessionStatistics | None = None
@@ -114,6 +118,10 @@ class Conversation:
     def played(self) -> None:
         """Take note that the caller has heard all that waited."""
         self._feed(PlayoutFinished())
+
+    def answer_tool(self, answered: ToolAnswered) -> None:
+        """Take note of what a tool call came to."""
+        self._feed(answered)
 
     async def converse(self) -> Ending:
         """Run sessions until one ends that is not to be tried again with the next formats of the list.
@@ -155,7 +163,7 @@ class Conversation:
             round(provider.session_limit_s * NS_PER_S),
         )
         self._formats = formats
-        self._machine = Session(self._dialect, self._config.session, formats, timeouts)
+        self._machine = Session(self._dialect, self._config.session, formats, timeouts, tools=self._tools.schemas)
         self._ending: Ending | None = None
         self._scope = trio.CancelScope()
         self._rescheduled = trio.Event()
@@ -267,6 +275,10 @@ class Conversation:
                         self._agreed.set(self._formats)
                 case CutPlayout():
                     self._feed(PlayoutCut(self._cut_playout()))
+                case CallTool():
+                    self._tools.call(effect, self.answer_tool)
+                case CancelTools():
+                    self._tools.cancel()
                 case Fail(error):
                     self._finish(Ending(str(error), error))
                 case Close(reason):
