@@ -99,6 +99,15 @@ def test_the_leg_example_is_answered(tmp_path: Path) -> None:
     assert "'confirmed': {'uplink': 'slin24', 'downlink': 'slin24'}" in output
 
 
+@pytest.mark.sockets
+def test_the_tool_example_is_called(tmp_path: Path) -> None:
+    """The third library example runs as it stands: the tool is called, answered, and spoken about."""
+    output = run_example(blocks("python")[2], tmp_path)
+    assert "tool.called" in output
+    assert "'output': 'Order 7 is on its way.'" in output
+    assert re.search(r"heard the first word about it after \d\.\d\d s", output)
+
+
 def run_example(code: str, folder: Path) -> str:
     """Run an example as a program of its own in a folder."""
     environ = {**os.environ, "OPENAI_API_KEY": "sk-not-used"}
