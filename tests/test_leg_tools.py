@@ -192,6 +192,17 @@ async def test_hang_up_ends_the_leg_after_the_goodbye(
     assert len(outputs(call)) == 1
 
 
+async def test_a_goodbye_longer_than_the_drain_timeout_is_heard(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
+    """Providers speak faster than real time: the goodbye waits in the ledger, and none of its 14 s are lost."""
+    goodbye = Say(tone(14_000, rate_hz=24_000))
+    steps = (Step(Trigger.READY, 0.1, goodbye), Step(Trigger.FIRST_AUDIO, 0.1, CallTool("hang_up")))
+    call = await make_call(Script(stays=True), Scenario("asks", "says a lot", steps), tools={"builtin": HANGUP})
+    assert call.outcome.reason == "hung up by the agent"
+    assert call.outcome.summary["playout"]["played_samples"] >= 14 * 8000
+
+
 @BOTH
 async def test_send_to_ends_the_leg_with_a_destination(
     autojump_clock: MockClock, make_call: CallMaker, dialect: str

@@ -324,7 +324,7 @@ class Call:
         """End the leg as the agent wants it: what is being said is played first."""
         if not self._left:
             self._left, self.next = True, next_
-            self.conversation.drain(reason)
+            self.conversation.drain(reason, to_the_end=True)
 
     def _cut(self, epoch: int) -> CutPoint:
         playout = self.playout.value

@@ -204,6 +204,16 @@ def test_draining_ends_after_a_call_that_wants_silence() -> None:
     assert feed(machine, answered) == [Send("vx_2", SendToolResult("call_1", "done")), AwaitPlayout()]
 
 
+@pytest.mark.parametrize(("to_the_end", "deadline_ns"), [(True, None), (False, 10 * S)])
+def test_a_goodbye_is_played_however_long_it_takes(to_the_end: bool, deadline_ns: int | None) -> None:
+    """While the goodbye is made the drain has its limit; being played, it has none, unless the gateway drains."""
+    machine = ready()
+    feed(machine, CREATED, CHUNK, DrainRequested("hung up", to_the_end))
+    assert machine.deadline_ns == 10 * S
+    assert feed(machine, DONE) == [FINISHED, AwaitPlayout()]
+    assert machine.deadline_ns == deadline_ns
+
+
 def test_a_result_nobody_acknowledges_is_recorded_and_survived() -> None:
     """A result is a command like the others: its missing answer is a note, the session goes on."""
     machine = ready()

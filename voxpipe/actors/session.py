@@ -110,10 +110,10 @@ class Conversation:
         self._wanted = False
         self._feed(LegEnded(reason))
 
-    def drain(self, reason: str) -> None:
-        """Finish the running answer, then close."""
+    def drain(self, reason: str, *, to_the_end: bool = False) -> None:
+        """Finish the running answer, then close; ``to_the_end``: however long it takes to be played."""
         self._wanted = False
-        self._feed(DrainRequested(reason))
+        self._feed(DrainRequested(reason, to_the_end))
 
     def played(self) -> None:
         """Take note that the caller has heard all that waited."""

@@ -324,9 +324,10 @@ class LegEnded:
 
 @attrs.frozen
 class DrainRequested:
-    """Finish what waits, then close."""
+    """Finish what waits, then close; with ``to_the_end`` what is said is played however long it takes."""
 
     reason: str
+    to_the_end: bool = False
 
 
 class After(enum.Enum):

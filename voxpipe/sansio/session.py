@@ -123,7 +123,7 @@ class Session:
         self._state = CONNECTING
         self._now_ns = 0
         self._pending = PendingCommands(self._timeouts.ack_ns)
-        self._drain_reason = ""
+        self._drain_request = DrainRequested("")
         self._state_deadline_ns: int | None = None
         self._effects: list[Effect] = []
         self._answers = Answers()
@@ -341,16 +341,17 @@ class Session:
         self._state = DRAINING
         self._state_deadline_ns = self._now_ns + self._timeouts.drain_ns
         self._note("session.draining", {"because": event.reason, "running_responses": self._answers.running})
-        self._drain_reason = event.reason
+        self._drain_request = event
         self._await_playout()
 
     def _await_playout(self) -> None:
         if self._state is DRAINING and not self._tool_calls.busy:
             self._effects.append(AwaitPlayout())
+            self._state_deadline_ns = None if self._drain_request.to_the_end else self._state_deadline_ns
 
     def _finish_draining(self, _event: PlayoutFinished) -> None:
         if not self._tool_calls.busy:
-            self._close(self._drain_reason)
+            self._close(self._drain_request.reason)
 
     def _expire_state(self) -> None:
         if self._state_deadline_ns is None or self._now_ns < self._state_deadline_ns:
@@ -362,7 +363,7 @@ class Session:
             self._drain(DrainRequested("session limit reached"))
         elif self._state is DRAINING:
             self._note("session.drain_timeout", {"running_responses": self._answers.running})
-            self._close(f"{self._drain_reason}, drain timed out")
+            self._close(f"{self._drain_request.reason}, drain timed out")
 
     def _close(self, reason: str) -> None:
         self._state = CLOSED
