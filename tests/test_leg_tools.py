@@ -164,6 +164,15 @@ async def test_a_barge_in_cancels_what_may_be_cancelled(
     assert call.outcome.summary["tools"] == {"called": 2, "answered": 1, "failed": 0, "cancelled": 1}
 
 
+async def test_a_cancelled_call_is_not_spoken_about(autojump_clock: MockClock, make_call: CallMaker) -> None:
+    """Where the provider does not answer by itself, a barge-in is not answered with words about the cancelled tool."""
+    script = Script(audio=silence(1500) + tone(1000) + silence(4000))
+    session = {"turn_detection": {"create_response": False}}
+    call = await make_call(script, asks(CallTool("slow")), own_tools=[Tool(slow, cancellable=True)], session=session)
+    assert outputs(call) == ["cancelled: the caller spoke"]
+    assert replies(call) == 0
+
+
 async def test_a_call_that_runs_when_the_leg_ends_is_cancelled(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """The caller hangs up: the tool is cancelled with the leg, and the log says so."""
     call = await make_call(Script(audio=silence(2000)), asks(CallTool("slow")), own_tools=[Tool(slow)])

@@ -143,6 +143,13 @@ def test_where_nobody_else_answers_the_reply_waits_only_for_the_caller_to_end() 
     assert sent(machine, STOPS) == [CreateResponse()]
 
 
+def test_a_turn_that_ended_within_a_response_holds_nothing_up() -> None:
+    """Nobody may answer a turn that ended while a response ran uninterrupted: the results are spoken about."""
+    machine = ready(SessionConfig(turn_detection=TurnDetectionConfig(interrupt_response=False)))
+    feed(machine, CREATED, CALL, SPEAKS, STOPS, ANSWER)
+    assert sent(machine, DONE) == [CreateResponse()]
+
+
 def test_a_call_of_a_cut_response_is_answered_without_being_called() -> None:
     """The caller has spoken before the call came: nothing is done, the model is told, and it is recorded."""
     machine = ready()
@@ -169,7 +176,7 @@ def test_a_reply_refused_for_another_reason_is_not_repeated() -> None:
     """With nothing running, asking again would be refused again, and so on for ever."""
     machine = ready()
     feed(machine, CREATED, CALL, ANSWER, DONE)
-    assert sent(machine, ErrorReported("invalid_value", "no", None, "vx_3"), SPEAKS, STOPS) == []
+    assert sent(machine, ErrorReported("invalid_value", "no", None, "vx_3"), ANSWER, SEEN) == []
     assert machine.statistics().commands_refused == 1
 
 
@@ -194,6 +201,16 @@ def test_draining_waits_for_calls_and_for_what_is_said_about_them() -> None:
     done = ResponseDone("resp_2", "completed", None)
     assert feed(machine, ResponseCreated("resp_2"), done) == [FinishResponse("resp_2", 0), AwaitPlayout()]
     assert feed(machine, PlayoutFinished()) == [Close("bye")]
+
+
+def test_draining_goes_on_when_the_reply_does_not_come() -> None:
+    """A reply that is refused, or never answered, holds up the end no longer than that."""
+    for last in (ErrorReported("invalid_value", "no", None, "vx_3"), None):
+        machine = ready()
+        feed(machine, CREATED, CALL, DrainRequested("bye"), DONE, ANSWER, PlayoutFinished())
+        effects = machine.receive(last, 0) if last else machine.expire(2 * S)
+        assert AwaitPlayout() in effects
+        assert feed(machine, PlayoutFinished()) == [Close("bye")]
 
 
 def test_draining_ends_after_a_call_that_wants_silence() -> None:
