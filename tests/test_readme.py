@@ -110,11 +110,21 @@ def test_the_leg_example_is_answered(tmp_path: Path) -> None:
 
 @pytest.mark.sockets
 def test_the_example_of_a_hand_in_a_call_runs(tmp_path: Path) -> None:
-    """The third library example serves as it stands, but for its end."""
+    """The example of a handle to a call serves as it stands, but for its end."""
     (tmp_path / "voxpipe.toml").write_text('[gateway]\nlisten = "127.0.0.1:0"\n')
-    code = blocks("python")[2].replace("await gateway.serve()", "with trio.move_on_after(0.3): await gateway.serve()")
-    assert code != blocks("python")[2]
+    (given,) = (block for block in blocks("python") if "await gateway.serve()" in block and "on_start" in block)
+    code = given.replace("await gateway.serve()", "with trio.move_on_after(0.3): await gateway.serve()")
     assert run_example(code, tmp_path) == ""
+
+
+@pytest.mark.sockets
+def test_the_tool_example_is_called(tmp_path: Path) -> None:
+    """The library example of a tool runs as it stands: the tool is called, answered, and spoken about."""
+    (code,) = (block for block in blocks("python") if "order_status" in block)
+    output = run_example(code, tmp_path)
+    assert "tool.called" in output
+    assert "'output': 'Order 7 is on its way.'" in output
+    assert re.search(r"heard the first word about it after \d\.\d\d s", output)
 
 
 def run_example(code: str, folder: Path) -> str:

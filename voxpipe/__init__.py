@@ -25,6 +25,7 @@ from voxpipe.errors import (
 from voxpipe.gateway import Gateway
 from voxpipe.leg import LegOutcome, Surroundings, run_leg
 from voxpipe.sansio.records import Record
+from voxpipe.tools import Tool, ToolContext
 
 __version__ = version("voxpipe")
 
@@ -47,6 +48,8 @@ __all__ = [
     "RemoteProtocolError",
     "SessionError",
     "Surroundings",
+    "Tool",
+    "ToolContext",
     "VoxpipeError",
     "load_config",
     "run_leg",

@@ -139,5 +139,10 @@ class FormatPair:
         uplink, slash, downlink = name.partition("/")
         return cls(AudioFormat.parse(uplink), AudioFormat.parse(downlink if slash else uplink))
 
+    @property
+    def names(self) -> dict[str, str]:
+        """Each direction with the name of its format, as the log has it."""
+        return {"uplink": str(self.uplink), "downlink": str(self.downlink)}
+
     def __str__(self) -> str:
         return self.uplink.name if self.uplink == self.downlink else f"{self.uplink}/{self.downlink}"

@@ -198,6 +198,16 @@ class TurnDetectionConfig:
     create_response: bool = key(True, "the provider answers by itself when the turn ends")
     interrupt_response: bool = key(True, "the provider cancels its answer by itself when the caller speaks")
 
+    @property
+    def answers(self) -> bool:
+        """Whether the provider answers the caller's turns by itself."""
+        return self.type != "none" and self.create_response
+
+    @property
+    def interrupts(self) -> bool:
+        """Whether the provider cancels its answer by itself."""
+        return self.type != "none" and self.interrupt_response
+
 
 @attrs.frozen
 class TranscriptionConfig:
@@ -259,6 +269,31 @@ class ContextConfig:
     log_variables: bool = key(False, "caller number and variables in the logs; otherwise they are redacted")
 
 
+BUILTIN_TOOLS = ("hang_up", "send_to", "wait")
+
+
+def _is_tool_list(value: Sequence[str]) -> None:
+    for name in value:
+        if name not in BUILTIN_TOOLS:
+            raise ValueError(f"expected tools of {', '.join(BUILTIN_TOOLS)}, got {name!r}")
+
+
+@attrs.frozen
+class ToolsConfig:
+    """What the agent may do besides speaking."""
+
+    builtin: tuple[str, ...] = key(
+        (),
+        "built-in tools of the agent: hang_up (after its goodbye), send_to (hand the caller on), wait (stay silent)",
+        check=_is_tool_list,
+    )
+    send_to: tuple[str, ...] = key((), "where the tool send_to may hand the caller on to")
+    max_calls: int = key(8, "calls of tools at a time; a further one is not made", check=between(1, 1000))
+    result_bytes: int = key(
+        16_384, "the longest result of a tool; the rest is cut off, and the model told so", check=between(64, 1_000_000)
+    )
+
+
 @attrs.frozen
 class LogConfig:
     """The evidence."""
@@ -297,6 +332,7 @@ class Config:
     provider: ProviderConfig = key(ProviderConfig, "The provider's side.")
     session: SessionConfig = key(SessionConfig, "What the agent is told.")
     context: ContextConfig = key(ContextConfig, "What calls are announced to.")
+    tools: ToolsConfig = key(ToolsConfig, "What the agent may do.")
     log: LogConfig = key(LogConfig, "The evidence.")
     limits: LimitsConfig = key(LimitsConfig, "The bounds of the queues.")
 
@@ -314,7 +350,16 @@ class Config:
 
 
 _CONVERTER = make_converter()
-TABLES = (GatewayConfig, LegConfig, ProviderConfig, SessionConfig, ContextConfig, LogConfig, LimitsConfig)
+TABLES = (
+    GatewayConfig,
+    LegConfig,
+    ProviderConfig,
+    SessionConfig,
+    ContextConfig,
+    ToolsConfig,
+    LogConfig,
+    LimitsConfig,
+)
 for _model in (TurnDetectionConfig, TranscriptionConfig, *TABLES, Config):
     attrs.resolve_types(_model)
 

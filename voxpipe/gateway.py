@@ -1,7 +1,8 @@
 """The gateway: listens, gives each leg a nursery of its own, and keeps their faults apart.
 
-One leg's failure, even a bug of ours, never touches another's: hence the broad ``except``. What
-concerns no single leg (started, refused, drained) goes into the gateway's own log, in the same schema as a leg's.
+One leg's failure, even a bug of ours, never touches another's: hence the broad ``except`` (the library's others are
+around a request for a call's context and around a tool). What concerns no single leg (started, refused, drained) goes
+into the gateway's own log, in the same schema as a leg's.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import contextlib
 import ssl
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,18 +20,21 @@ from uuid import UUID
 import attrs
 import trio
 
+from voxpipe.actors.access import find_api_key, known_secrets
 from voxpipe.actors.leg_control import LegControl
 from voxpipe.actors.monotonic import now_ns
 from voxpipe.actors.sink import CallLog, Entry, RecordObserver, write_records
 from voxpipe.audio import FormatPair
+from voxpipe.builtin_tools import all_tools
 from voxpipe.config import Config, ProviderConfig, format_address, parse_address
 from voxpipe.context import Ended, LegContext, check_context
 from voxpipe.dialects import get_dialect
 from voxpipe.errors import ConfigError, VoxpipeError
-from voxpipe.leg import LegOutcome, Surroundings, find_api_key, known_secrets, run_leg
+from voxpipe.leg import LegOutcome, Surroundings, run_leg
 from voxpipe.reception import Reception, ended_of
 from voxpipe.sansio.audiosocket import HANGUP
 from voxpipe.sansio.records import format_timestamp
+from voxpipe.tools import Tool
 from voxpipe.wav import read_wav
 from voxpipe.websocket import Dial, dial_tcp, parse_url, system_trust
 
@@ -61,7 +65,7 @@ class Gateway:
 
     ``on_start`` is given a handle to each call. ``on_record`` sees every record of every leg and of the gateway.
     Neither may wait. ``on_warning`` is told what an operator should know (a disk that is full, a leg that failed for a
-    bug). ``dial`` and ``unix_ns`` are for tests in virtual time.
+    bug). ``tools`` are what the agents may call. ``dial`` and ``unix_ns`` are for tests in virtual time.
     """
 
     def __init__(
@@ -72,12 +76,14 @@ class Gateway:
         on_warning: Callable[[str], None] = lambda _text: None,
         on_outcome: Callable[[LegOutcome], None] = lambda _outcome: None,
         on_start: Callable[[LegControl], None] = lambda _control: None,
+        tools: Sequence[Tool] = (),
         dial: Dial = dial_tcp,
         unix_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         check_config(config)
+        names = frozenset(tool.name for tool in all_tools(config.tools, tools))
         self.statistics = GatewayStatistics()
-        self.reception = Reception(config, self._record)
+        self.reception = Reception(config, self._record, names)
         """Announce calls here, and ask how they ended; over HTTP with ``context.listen``."""
         self.context_address: GatewayStarted | None = None
         """Where the reception is served, once it is."""
@@ -95,6 +101,7 @@ class Gateway:
             on_start=on_start,
             drain=self._draining,
             unix_ns=unix_ns,
+            tools=tuple(tools),
         )
         self._log: CallLog | None = None
 
@@ -200,7 +207,7 @@ class Gateway:
                 ended = ended_of(outcome)
                 if admitted is not None or outcome.uuid is None:
                     self._note_outcome(outcome)
-        except Exception as error:  # noqa: BLE001 - the only one, but for the requests' in context_server
+        except Exception as error:  # noqa: BLE001 - one leg's bug is not another's
             self._note_crash(error)
         finally:
             self._silent.pop(scope, None)
@@ -268,7 +275,9 @@ class Gateway:
         log = None if outcome.log is None else outcome.log.name
         self.statistics.failed += outcome.error is not None
         error = None if outcome.error is None else type(outcome.error).__name__
-        self._record("leg.ended", {"uuid": uuid, "because": outcome.reason, "error": error, "log": log})
+        self._record(
+            "leg.ended", {"uuid": uuid, "because": outcome.reason, "next": outcome.next, "error": error, "log": log}
+        )
         self._on_outcome(outcome)
 
     async def _open_log(self, nursery: trio.Nursery) -> ConfigError | None:

@@ -25,31 +25,28 @@ channel     carries       capacity                         when full, and why
 ``downlink`` one chunk    ``limits.downlink_chunks``       ``SessionError``: if the WebSocket's reader waited, pongs and
                                                            ``speech_started`` would starve, and with them barge-in
 ``records`` one record    ``limits.records`` (10 000)      count what is lost and write ``records.lost`` as soon as
-there
-                                                           is room: logging never delays voice
+                                                           there is room: logging never delays voice
 =========== ============= ================================ ============================================================
 
+Tools run in tasks of their own, ``tools.max_calls`` at a time; a further call is not made, and the model is told.
 The ledger holds the long queue (providers send faster than real time), bounded by ``limits.ledger_s``; beyond it audio
 is refused and recorded as ``playout.overrun``. The peak use of each is in the leg's last record.
 """
 
 from __future__ import annotations
 
-import os
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote_plus
 from uuid import UUID
 
 import attrs
 import trio
 
-from voxpipe.actors.access import build_access
-from voxpipe.actors.audiosocket_leg import AudioSocketLeg
+from voxpipe.actors.access import build_access, find_api_key, known_secrets
+from voxpipe.actors.audiosocket_leg import AudioSocketLeg, aclosing_leg
 from voxpipe.actors.chunk_queue import ChunkQueue
 from voxpipe.actors.leg_control import LegControl
 from voxpipe.actors.leg_reader import UplinkStatistics, read_leg
@@ -58,9 +55,11 @@ from voxpipe.actors.one_shot import OneShot
 from voxpipe.actors.playout import Playout
 from voxpipe.actors.session import Conversation
 from voxpipe.actors.sink import CallLog, Entry, RecordObserver, write_records
+from voxpipe.actors.tools import ToolRunner
 from voxpipe.actors.transcode import drop_unconverted, transcode_downlink, transcode_uplink
 from voxpipe.audio import PTIME_MS, SLIN8, AudioFormat, FormatPair
-from voxpipe.config import Config, ProviderConfig
+from voxpipe.builtin_tools import all_tools
+from voxpipe.config import Config
 from voxpipe.context import LegContext
 from voxpipe.dialects import get_dialect
 from voxpipe.dsp import Converter
@@ -72,13 +71,12 @@ from voxpipe.sansio.ledger import CutPoint, Ledger, Part
 from voxpipe.sansio.leg import LegFormatConfirmed, LegIdentified
 from voxpipe.sansio.records import format_timestamp
 from voxpipe.summary import summarise
+from voxpipe.tools import Tool, ToolContext
 from voxpipe.wav import read_wav
 from voxpipe.websocket import Dial, dial_tcp
 
 KEEP_UP_INTERVAL_S = 1.0
 """Half of the two seconds without activity after which Asterisk drops a call (app_audiosocket.c)."""
-SECRET_LETTERS = 16
-"""Keys and tokens are longer; a shorter word of a header may be one that the log needs, such as ``realtime=v1``."""
 FAILURE_PART = Part("voxpipe", "failure", 0)
 """The account of the WAV that is played when a session fails."""
 
@@ -100,41 +98,36 @@ class Surroundings:
     on_start: Callable[[LegControl], None] = lambda _control: None
     """Given a handle to the call once its log is open; it must not wait."""
     unix_ns: Callable[[], int] = time.time_ns
+    tools: Sequence[Tool] = ()
+    """What the agent may call, besides the built-in tools of the configuration."""
 
 
 @attrs.frozen
 class LegOutcome:
-    """How a leg ended: ``error`` is ``None`` after a peaceful end, ``log`` is ``None`` when no UUID ever came."""
+    """How a leg ended: ``error`` is ``None`` after a peaceful end, ``log`` is ``None`` when no UUID ever came.
+
+    ``next`` is where the agent sent the caller, if it did.
+    """
 
     uuid: UUID | None
     reason: str
     error: VoxpipeError | None
     log: Path | None
     summary: dict[str, Any]
-
-
-def find_api_key(provider: ProviderConfig) -> str:
-    """Return the provider's key, from the configuration or else the environment; empty when there is none."""
-    key = provider.api_key or os.environ.get(get_dialect(provider.dialect).api_key_env, "")
-    return key.strip()  # from a file, it has a line break at its end, which no header may have
-
-
-def known_secrets(provider: ProviderConfig) -> frozenset[str]:
-    """Return what a peer could repeat to us and no log may hold: the key, and the long words of further headers."""
-    api_key = find_api_key(provider)
-    words = [word for value in provider.headers.values() for word in value.split() if len(word) >= SECRET_LETTERS]
-    return frozenset({api_key, quote_plus(api_key), *words} - {""})  # the key also as it stands in a URL
+    next: str | None = None
 
 
 async def run_leg(stream: trio.abc.Stream, config: Config, surroundings: Surroundings | None = None) -> LegOutcome:
     """Answer one AudioSocket connection and join it to a session, until either ends; then hang up.
 
     What peers do wrong ends the leg and is in the outcome and the log. Cancelling it hangs up and completes the log.
+    ``ConfigError``: the tools of configuration and surroundings do not go together.
     """
     given = surroundings or Surroundings()
     configured = None if config.leg.format == "auto" else AudioFormat.parse(config.leg.format)
     leg = AudioSocketLeg(stream, configured, write_timeout_s=config.leg.write_timeout_s)
     async with aclosing_leg(leg):
+        tools = all_tools(config.tools, given.tools)
         try:
             uuid = await _identify(leg, config.leg.uuid_timeout_s)
         except RemoteProtocolError as error:
@@ -145,6 +138,7 @@ async def run_leg(stream: trio.abc.Stream, config: Config, surroundings: Surroun
             return LegOutcome(uuid, refused, None, None, {})
         context = given.context(uuid) or LegContext(config)
         config = context.config
+        tools = tuple(tool for tool in tools if context.tools is None or tool.name in context.tools)
         start_ns, start_unix_ns = now_ns(), given.unix_ns()
         path = _log_path(config, uuid, start_unix_ns)
         send, receive = trio.open_memory_channel[Entry](config.limits.records)
@@ -160,7 +154,7 @@ async def run_leg(stream: trio.abc.Stream, config: Config, surroundings: Surroun
             secrets=known_secrets(config.provider) | context.secrets,
             observer=given.on_record,
         )
-        call = Call(leg, configured, config, log, given, dialect, api_key)
+        call = Call(leg, configured, config, log, given, dialect, api_key, uuid, tools)
         async with trio.open_nursery() as nursery:
             try:
                 await nursery.start(write_records, receive, path, log, given.on_warning)
@@ -177,7 +171,7 @@ async def run_leg(stream: trio.abc.Stream, config: Config, surroundings: Surroun
                 with trio.CancelScope(shield=True):
                     summary = summarise(call, now_ns() - start_ns, send.statistics().peak_buffer_used)
                     await log.finish("leg.summary", summary)
-    return LegOutcome(uuid, call.reason, call.error, path, summary)
+    return LegOutcome(uuid, call.reason, call.error, path, summary, call.next)
 
 
 class Call:
@@ -192,18 +186,23 @@ class Call:
         given: Surroundings,
         dialect: Dialect,
         api_key: str,
+        uuid: UUID,
+        tools: Sequence[Tool],
     ) -> None:
         self.leg = leg
         self.config = config
         self.log = log
         self.reason = "cancelled"
         self.error: VoxpipeError | None = None
+        self.next: str | None = None
+        self.tools = ToolRunner(tools, ToolContext(uuid, config.tools.send_to, self._leave), config.tools, log)
         self.leg_formats: OneShot[LegFormatConfirmed] = OneShot()
         self.session_formats: OneShot[FormatPair] = OneShot()
         self.playout: OneShot[Playout] = OneShot()
         self.uplink_counts = UplinkStatistics()
         self._given = given
         self._leg_over = trio.Event()
+        self._left = False
         self._kept_up_frames = 0
         if configured is not None:
             self.leg_formats.set(LegFormatConfirmed(configured, downlink_format(configured)))
@@ -221,6 +220,7 @@ class Call:
             downlink=self.downlink,
             formats=self.session_formats,
             cut=self._cut,
+            tools=self.tools,
         )
 
     async def run(self) -> None:
@@ -236,6 +236,7 @@ class Call:
 
     async def _answer(self) -> None:
         async with trio.open_nursery() as nursery:
+            await nursery.start(self.tools.run)
             nursery.start_soon(self._read)
             nursery.start_soon(transcode_uplink, self._uplink_end, self.appends, self.leg_formats, self.session_formats)
             nursery.start_soon(
@@ -334,6 +335,12 @@ class Call:
         await self._given.drain.wait()
         self.conversation.drain("gateway drains")
 
+    def _leave(self, reason: str, next_: str | None) -> None:
+        """End the leg as the agent wants it: what is being said is played first."""
+        if not self._left:
+            self._left, self.next = True, next_
+            self.conversation.drain(reason, to_the_end=True)
+
     def _cut(self, epoch: int) -> CutPoint:
         playout = self.playout.value
         point = CutPoint((), (), 0, epoch) if playout is None else playout.ledger.cut()
@@ -366,16 +373,6 @@ class Call:
 async def _cancel_when(event: trio.Event, scope: trio.CancelScope) -> None:
     await event.wait()
     scope.cancel()
-
-
-@asynccontextmanager
-async def aclosing_leg(leg: AudioSocketLeg) -> AsyncIterator[None]:
-    """Hang up at the end, however it comes."""
-    try:
-        yield
-    finally:
-        with trio.CancelScope(shield=True):
-            await leg.hang_up()
 
 
 async def _identify(leg: AudioSocketLeg, timeout_s: float) -> UUID | None:

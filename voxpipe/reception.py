@@ -20,10 +20,16 @@ from voxpipe.sansio.records import REDACTED
 class Reception:
     """Owns the book of one gateway. Only ``outcome``, ``settle`` and ``expire`` wait.
 
-    ``record`` writes into the gateway's log.
+    ``record`` writes into the gateway's log; an announcement may allow some of the ``known_tools``.
     """
 
-    def __init__(self, config: Config, record: Callable[[str, dict[str, Any]], None]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        record: Callable[[str, dict[str, Any]], None],
+        known_tools: frozenset[str] = frozenset(),
+    ) -> None:
+        self._known_tools = known_tools
         self._config = config
         self._record = record
         self._book = Book(config.context)
@@ -41,7 +47,7 @@ class Reception:
         """
         self._expire()
         try:
-            replaced = self._book.announce(uuid, prepare(tree, self._config), now_ns())
+            replaced = self._book.announce(uuid, prepare(tree, self._config, self._known_tools), now_ns())
         except (ConfigError, NotNow) as error:
             self.note_refusal(uuid, error)
             raise
@@ -131,5 +137,5 @@ def ended_of(outcome: LegOutcome) -> Ended:
         "" if outcome.error is None else type(outcome.error).__name__,
         float(outcome.summary.get("duration_s", 0.0)),
         "" if outcome.log is None else outcome.log.name,
-        getattr(outcome, "next", "") or "",
+        outcome.next or "",
     )

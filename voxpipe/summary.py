@@ -21,6 +21,7 @@ def summarise(call: Call, duration_ns: int, records_peak: int) -> dict[str, Any]
     leg_formats = call.leg_formats.value
     return {
         "because": call.reason,
+        "next": call.next,
         "error": None if call.error is None else describe_error(call.error),
         "duration_s": round(duration_ns / NS_PER_S, 3),
         "formats": {
@@ -34,6 +35,7 @@ def summarise(call: Call, duration_ns: int, records_peak: int) -> dict[str, Any]
         "playout": _playout(call),
         "suspicions": list(call.log.suspicions),
         "turns": {"caller": session.caller_turns, "agent": session.responses, "cut": session.cuts},
+        "tools": attrs.asdict(call.tools.statistics),
         "session": attrs.asdict(session),
         "channels_peak": {
             "uplink": call.uplink.statistics().peak_buffer_used,

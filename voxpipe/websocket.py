@@ -114,8 +114,11 @@ class Upgrade:
     _request: trio_websocket.WebSocketRequest
 
     async def accept(self) -> WebSocket:
-        """Answer 101."""
-        return WebSocket(await self._request.accept())
+        """Answer 101; ``WebSocketClosed`` when the client has gone meanwhile."""
+        try:
+            return WebSocket(await self._request.accept())
+        except trio_websocket.ConnectionClosed as closed:
+            raise _closed(closed) from None
 
     async def reject(self, status: int, body: bytes = b"") -> None:
         """Answer with another status."""

@@ -27,6 +27,7 @@ from voxpipe.sansio.realtime import (
     InstructSession,
     TruncateItem,
 )
+from voxpipe.sansio.tool_words import SendToolResult, ToolSchema
 
 PCM = FormatPair(PCM24, PCM24)
 BOTH = pytest.mark.parametrize("dialect", ["openai", "openai-beta"])
@@ -74,6 +75,13 @@ PLAIN: list[tuple[Command, Wire]] = [
         {"type": "conversation.item.truncate", "item_id": "item_1", "content_index": 0, "audio_end_ms": 0},
     ),
     (DeleteItem("item_1"), {"type": "conversation.item.delete", "item_id": "item_1"}),
+    (
+        SendToolResult("call_1", '{"open":"täglich"}'),
+        {
+            "type": "conversation.item.create",
+            "item": {"type": "function_call_output", "call_id": "call_1", "output": '{"open":"täglich"}'},
+        },
+    ),
 ]
 INSTRUCTED: dict[str, Wire] = {
     "openai": {"type": "session.update", "session": {"type": "realtime", "instructions": "Be kind."}},
@@ -302,3 +310,27 @@ def test_the_dialects_are_known_by_name() -> None:
         "openai": "openai",
         "openai-beta": "openai-beta",
     }
+
+
+# --- tools ------------------------------------------------------------------------------------------------------------
+
+SCHEMA: Wire = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+OTHER: Wire = {"type": "function", "name": "other"}
+
+
+@BOTH
+def test_tools_are_told_in_the_configuration(dialect: str) -> None:
+    """Each tool is a function with its schema, the same in both shapes, and the rest of the session is as without."""
+    command = ConfigureSession(SessionConfig(), PCM, (ToolSchema("look_up", "Look it up.", SCHEMA),))
+    session = encode(dialect, command)["session"]
+    assert session.pop("tools") == [
+        {"type": "function", "name": "look_up", "description": "Look it up.", "parameters": SCHEMA}
+    ]
+    assert session == configure(dialect, {})
+
+
+@BOTH
+def test_without_tools_there_is_no_key(dialect: str) -> None:
+    """A provider that knows no tools is not asked for none, and tools given by hand in ``extra`` stay."""
+    assert "tools" not in configure(dialect, {})
+    assert configure(dialect, {"extra": {"tools": [OTHER]}})["tools"] == [OTHER]

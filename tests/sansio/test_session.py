@@ -241,7 +241,7 @@ def test_a_caller_who_hangs_up_closes_the_session_in_every_state(state: State) -
             break
     assert machine.state is state
     assert feed(machine, LegEnded("leg closed by the peer")) == [Close("leg closed by the peer")]
-    assert machine.over
+    assert machine.state is CLOSED
     assert machine.deadline_ns is None
 
 

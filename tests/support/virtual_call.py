@@ -22,6 +22,7 @@ from voxpipe.sansio.records import Record, parse_line
 from voxpipe.testing.provider import Provider
 from voxpipe.testing.provider_evidence import ProviderSession
 from voxpipe.testing.scenario import SCENARIOS, Scenario
+from voxpipe.tools import Tool
 
 CALL = UUID("aaaabbbb-cccc-dddd-eeee-ffff00001111")
 START_UNIX_NS = 1_800_000_000_000_000_000
@@ -145,6 +146,7 @@ def make_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CallMaker:
         refuse_connection: bool = False,
         drain_after_s: float | None = None,
         on_start: Callable[[LegControl], Awaitable[None]] | None = None,
+        own_tools: Sequence[Tool] = (),
         **tables: dict[str, Any],
     ) -> VirtualCall:
         provider = Provider(dialect, SCENARIOS[scenario] if isinstance(scenario, str) else scenario)
@@ -169,6 +171,7 @@ def make_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CallMaker:
                     dial=dial,
                     on_start=start,
                     unix_ns=lambda: START_UNIX_NS + round(trio.current_time() * 1e9),
+                    tools=own_tools,
                 )
                 line, leg = trio.testing.memory_stream_pair()
                 nursery.start_soon(phone.listen, line, start_s)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from voxpipe.gateway import Gateway
 from voxpipe.leg import LegOutcome
 from voxpipe.sansio.records import Record
 from voxpipe.testing.provider import Provider
-from voxpipe.testing.scenario import SCENARIOS
+from voxpipe.testing.scenario import SCENARIOS, Scenario
+from voxpipe.tools import Tool
 
 
 class MemoryListener(trio.abc.Listener[trio.abc.Stream]):
@@ -93,8 +94,11 @@ def run_gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GatewayMaker
     monkeypatch.setattr(trio.to_thread, "run_sync", run_inline)
 
     @asynccontextmanager
-    async def run(scenario: str = "parrot", **tables: dict[str, Any]) -> AsyncIterator[VirtualGateway]:
-        listener, provider = MemoryListener(), Provider("openai", SCENARIOS[scenario])
+    async def run(
+        scenario: str | Scenario = "parrot", *, own_tools: Sequence[Tool] = (), **tables: dict[str, Any]
+    ) -> AsyncIterator[VirtualGateway]:
+        played = SCENARIOS[scenario] if isinstance(scenario, str) else scenario
+        listener, provider = MemoryListener(), Provider("openai", played)
 
         async def listen(*_args: object, **_options: object) -> list[MemoryListener]:
             await trio.lowlevel.checkpoint()
@@ -114,6 +118,7 @@ def run_gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GatewayMaker
         async with trio.open_nursery() as nursery:
             gateway = Gateway(
                 virtual_config(tmp_path, "openai", tables),
+                tools=own_tools,
                 dial=dial,
                 on_warning=lambda text: it.warnings.append(text),
                 on_outcome=lambda outcome: it.outcomes.update({outcome.uuid: outcome}),

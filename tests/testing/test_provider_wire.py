@@ -125,6 +125,7 @@ REFUSED = {
     ("output_audio_buffer.clear", "only"): "invalid_value",
     ("input_audio_buffer.commit", "only"): "input_audio_buffer_commit_empty",
     ("conversation.item.truncate", "only"): "item_truncate_invalid_item_id",
+    ("conversation.item.create", "function_call_output"): "invalid_tool_call_id",
     ("response.cancel", "only"): "response_cancel_not_active",
 }
 

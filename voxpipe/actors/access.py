@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import ssl
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 import attrs
 
 from voxpipe.config import ProviderConfig
+from voxpipe.dialects import get_dialect
 from voxpipe.sansio.dialect import Dialect
 from voxpipe.sansio.records import REDACTED
 from voxpipe.websocket import Dial
+
+SECRET_LETTERS = 16
+"""Keys and tokens are longer; a shorter word of a header may be one that the log needs, such as ``realtime=v1``."""
 
 
 @attrs.frozen
@@ -23,6 +28,19 @@ class Access:
     headers: tuple[tuple[str, str], ...] = attrs.field(repr=False)
     dial: Dial
     ssl_context: ssl.SSLContext | None
+
+
+def find_api_key(provider: ProviderConfig) -> str:
+    """Return the provider's key, from the configuration or else the environment; empty when there is none."""
+    key = provider.api_key or os.environ.get(get_dialect(provider.dialect).api_key_env, "")
+    return key.strip()  # from a file, it has a line break at its end, which no header may have
+
+
+def known_secrets(provider: ProviderConfig) -> frozenset[str]:
+    """Return what a peer could repeat to us and no log may hold: the key, and the long words of further headers."""
+    api_key = find_api_key(provider)
+    words = [word for value in provider.headers.values() for word in value.split() if len(word) >= SECRET_LETTERS]
+    return frozenset({api_key, quote_plus(api_key), *words} - {""})  # the key also as it stands in a URL
 
 
 def build_access(

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from typing import Protocol
 
 import trio
@@ -93,3 +94,13 @@ class AudioSocketLeg:
     def statistics(self) -> DecoderStatistics:
         """Count what was received."""
         return self._decoder.statistics()
+
+
+@asynccontextmanager
+async def aclosing_leg(leg: AudioSocketLeg) -> AsyncIterator[None]:
+    """Hang up at the end, however it comes."""
+    try:
+        yield
+    finally:
+        with trio.CancelScope(shield=True):
+            await leg.hang_up()

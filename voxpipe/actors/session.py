@@ -20,6 +20,7 @@ from voxpipe.actors.monotonic import now_ns
 from voxpipe.actors.one_shot import OneShot
 from voxpipe.actors.sink import CallLog
 from voxpipe.actors.tickets import Tickets
+from voxpipe.actors.tools import ToolRunner
 from voxpipe.audio import NS_PER_S, FormatPair
 from voxpipe.config import Config
 from voxpipe.errors import (
@@ -32,7 +33,7 @@ from voxpipe.errors import (
 )
 from voxpipe.sansio.call_timer import CallTimer
 from voxpipe.sansio.dialect import Dialect, Wire
-from voxpipe.sansio.effects import Close, CutPlayout, Effect, Fail, Note, Send, Settle
+from voxpipe.sansio.effects import CallTool, CancelTools, Close, CutPlayout, Effect, Fail, Note, Send, Settle
 from voxpipe.sansio.ledger import CutPoint
 from voxpipe.sansio.pending import SessionTimeouts
 from voxpipe.sansio.realtime import (
@@ -47,7 +48,7 @@ from voxpipe.sansio.realtime import (
     TalkPressed,
 )
 from voxpipe.sansio.session import Session
-from voxpipe.sansio.session_statistics import SessionStatistics
+from voxpipe.sansio.session_statistics import AppendStatistics, SessionStatistics
 from voxpipe.websocket import WebSocket, WebSocketClosed, WebSocketRefused, connect_websocket
 
 COMMANDS_CAPACITY = 64
@@ -59,15 +60,6 @@ class Ending:
 
     reason: str
     error: SessionError | None = None
-
-
-@attrs.define
-class AppendStatistics:
-    """Caller audio that went out, and what came too late for it."""
-
-    chunks: int = 0
-    bytes: int = 0
-    unsent_chunks: int = 0
 
 
 class Conversation:
@@ -87,6 +79,7 @@ class Conversation:
         downlink: ChunkQueue,
         formats: OneShot[FormatPair],
         cut: Callable[[int], CutPoint],
+        tools: ToolRunner,
     ) -> None:
         self.appended = AppendStatistics()
         self.commands_peak = 0
@@ -99,6 +92,7 @@ class Conversation:
         self._downlink = downlink
         self._agreed = formats
         self._cut = cut
+        self._tools = tools
         self._requested: list[str] = []
         self._following: FormatPair | None = None
         self._wanted = True
@@ -123,10 +117,10 @@ class Conversation:
         self._wanted = False
         self._feed(LegEnded(reason))
 
-    def drain(self, reason: str) -> None:
-        """Finish the running answer, then close."""
+    def drain(self, reason: str, *, to_the_end: bool = False) -> None:
+        """Finish the running answer, then close; ``to_the_end``: however long it takes to be played."""
         self._wanted = False
-        self._feed(DrainRequested(reason))
+        self._feed(DrainRequested(reason, to_the_end))
 
     def press_to_talk(self, *, agent_speaks: bool) -> None:
         """Take note that the caller pressed the key to talk."""
@@ -198,7 +192,9 @@ class Conversation:
         )
         self._formats = formats
         timer = CallTimer(self._config.leg, self._start_ns, self._config.session.turn_detection)
-        self._machine = Session(self._dialect, self._config.session, formats, timeouts, timer=timer)
+        self._machine = Session(
+            self._dialect, self._config.session, formats, timeouts, timer=timer, tools=self._tools.schemas
+        )
         self._ending: Ending | None = None
         self._scope = trio.CancelScope()
         self._rescheduled = trio.Event()
@@ -313,6 +309,10 @@ class Conversation:
                     self._tickets.settle(ticket, error)
                 case CutPlayout():
                     self._feed(PlayoutCut(self._cut_playout()))
+                case CallTool():
+                    self._tools.call(effect, self._feed)
+                case CancelTools():
+                    self._tools.cancel()
                 case Fail(error):
                     self._finish(Ending(str(error), error))
                 case Close(reason):

@@ -8,6 +8,7 @@ written as null, since an absent key leaves the server's own detection on.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from voxpipe.audio import ALAW8, PCM24, ULAW8, AudioFormat
@@ -18,6 +19,7 @@ from voxpipe.sansio.dialect import (
     Key,
     Wire,
     as_number,
+    as_text,
     base64_bytes,
     optional_number,
     optional_text,
@@ -42,6 +44,7 @@ from voxpipe.sansio.realtime import (
     ItemDone,
     ItemTruncated,
     OutputItemAdded,
+    OutputItemDone,
     ResponseCreated,
     ResponseDone,
     SessionCreated,
@@ -54,6 +57,7 @@ from voxpipe.sansio.realtime import (
     TranscriptReceived,
     TruncateItem,
 )
+from voxpipe.sansio.tool_words import SendToolResult, ToolCallRequested, ToolSchema
 
 FORMATS: dict[AudioFormat, Wire] = {
     PCM24: {"type": "audio/pcm", "rate": 24000},
@@ -109,6 +113,15 @@ def max_tokens(session: SessionConfig) -> int | str:
     return session.max_output_tokens or "inf"
 
 
+def tools(schemas: Sequence[ToolSchema]) -> Wire:
+    """Spell the tools, the same in both shapes; no key at all where there are none, so that ``extra`` may have some."""
+    functions = [
+        {"type": "function", "name": tool.name, "description": tool.description, "parameters": tool.parameters}
+        for tool in schemas
+    ]
+    return {"tools": functions} if functions else {}
+
+
 def _session_update(command: ConfigureSession) -> Wire:
     session = command.session
     uplink: Wire = {
@@ -124,6 +137,7 @@ def _session_update(command: ConfigureSession) -> Wire:
         "instructions": session.instructions,
         "audio": {"input": uplink, "output": {key: value for key, value in downlink.items() if value}},
         "max_output_tokens": max_tokens(session),
+        **tools(command.tools),
     }
     return {"type": "session.update", "session": overlay(wire, session.extra)}
 
@@ -145,7 +159,17 @@ def counted_ms(message: object) -> int | None:
 
 
 INSTRUCTIONS = Key("session.instructions", str, default=None)
+
+
+def item_done(item_type: str | None, status: str | None, **call: Any) -> OutputItemDone | ToolCallRequested:
+    """Tell a tool call from other items; one that was interrupted is none, since half of its arguments is missing."""
+    if item_type == "function_call" and status != "incomplete" and call["call_id"] is not None:
+        return ToolCallRequested(**call)
+    return OutputItemDone(call["response_id"], call["item_id"], item_type)
+
+
 ITEM_ID = {"item_id": optional_text("item.id")}
+ITEM_ADDED = EventSpelling(ItemAdded, {**ITEM_ID, "call_id": optional_text("item.call_id")})
 CONTENT = {
     "response_id": text("response_id"),
     "item_id": text("item_id"),
@@ -183,8 +207,8 @@ EVENTS: dict[str, EventSpelling] = {
     ),
     "input_audio_buffer.committed": EventSpelling(AudioCommitted, {"item_id": optional_text("item_id")}),
     "input_audio_buffer.cleared": EventSpelling(AudioCleared),
-    "conversation.item.added": EventSpelling(ItemAdded, ITEM_ID),
-    "conversation.item.created": EventSpelling(ItemAdded, ITEM_ID),
+    "conversation.item.added": ITEM_ADDED,
+    "conversation.item.created": ITEM_ADDED,
     "conversation.item.done": EventSpelling(ItemDone, ITEM_ID),
     "conversation.item.truncated": EventSpelling(
         ItemTruncated, {"item_id": optional_text("item_id"), "audio_end_ms": optional_number("audio_end_ms")}
@@ -216,6 +240,28 @@ EVENTS: dict[str, EventSpelling] = {
             "item_type": optional_text("item.type"),
         },
     ),
+    "response.output_item.done": EventSpelling(
+        item_done,
+        {
+            "response_id": text("response_id"),
+            "item_id": optional_text("item.id"),
+            "item_type": optional_text("item.type"),
+            "status": optional_text("item.status"),
+            "call_id": optional_text("item.call_id"),
+            "name": optional_text("item.name"),
+            "arguments": Key("item.arguments", as_text, default=""),
+        },
+    ),
+    "response.function_call_arguments.done": EventSpelling(
+        ToolCallRequested,
+        {
+            "response_id": text("response_id"),
+            "item_id": optional_text("item_id"),
+            "call_id": text("call_id"),
+            "name": optional_text("name"),
+            "arguments": text("arguments"),
+        },
+    ),
     "response.output_audio.delta": EventSpelling(AudioReceived, {**CONTENT, "audio": Key("delta", base64_bytes)}),
     "response.output_audio.done": EventSpelling(AudioCompleted, CONTENT),
     "response.output_audio_transcript.delta": EventSpelling(TranscriptReceived, {**TRANSCRIPT, "delta": text("delta")}),
@@ -241,6 +287,10 @@ COMMANDS: dict[type, Any] = {
         "audio_end_ms": command.audio_end_ms,
     },
     DeleteItem: lambda command: {"type": "conversation.item.delete", "item_id": command.item_id},
+    SendToolResult: lambda command: {
+        "type": "conversation.item.create",
+        "item": {"type": "function_call_output", "call_id": command.call_id, "output": command.output},
+    },
 }
 
 OPENAI = Dialect(

@@ -16,6 +16,7 @@ from voxpipe.dialects.openai import (
     OPENAI,
     max_tokens,
     noise_reduction,
+    tools,
     transcription,
     turn_detection,
 )
@@ -49,6 +50,7 @@ def _session_update(command: ConfigureSession) -> Wire:
         "input_audio_noise_reduction": noise_reduction(session),
         "turn_detection": turn_detection(session.turn_detection),
         "max_response_output_tokens": max_tokens(session),
+        **tools(command.tools),
     }
     optional = {"voice": session.voice, "speed": session.speed}
     wire |= {key: value for key, value in optional.items() if value}

@@ -40,6 +40,10 @@ class Answers:
         """How many responses are being generated for the caller to hear."""
         return len(self._running - self._cut)
 
+    def runs(self, response_id: str) -> bool:
+        """Tell whether a response is being generated, cut or not."""
+        return response_id in self._running
+
     def begin(self, response_id: str) -> None:
         """Take note that a response is being generated."""
         self._running.add(response_id)

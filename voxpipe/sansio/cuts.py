@@ -18,7 +18,7 @@ class Cuts:
         self.cuts = 0
         self.truncations = 0
         self._answers = answers
-        self._server_interrupts = detection.type != "none" and detection.interrupt_response
+        self._server_interrupts = detection.interrupts
         self._waits = False
 
     def begin(self) -> bool:

@@ -63,6 +63,20 @@ class Settle:
 
 
 @attrs.frozen
+class CallTool:
+    """Call a tool; answer with ``ToolAnswered``, whatever becomes of it. ``arguments`` is what the model wrote."""
+
+    call_id: str
+    name: str
+    arguments: str
+
+
+@attrs.frozen
+class CancelTools:
+    """The caller speaks: cancel the running calls that are marked for it; each is answered all the same."""
+
+
+@attrs.frozen
 class Fail:
     """The session is over, with an error."""
 
@@ -86,4 +100,4 @@ class Note:
 
 Chunk = Play | CompletePart | FinishResponse | AwaitPlayout
 """What travels to the downlink converter, in order."""
-Effect = Send | Chunk | CutPlayout | Settle | Fail | Close | Note
+Effect = Send | Chunk | CutPlayout | Settle | CallTool | CancelTools | Fail | Close | Note

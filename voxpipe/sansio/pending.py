@@ -43,7 +43,7 @@ class Pending:
         """Tell whether an event confirms it: of the type in ``ACKS``, and of its item or response if it has one."""
         return ACKS[type(self.command)] is type(event) and all(
             getattr(self.command, name, None) in (None, getattr(event, name, None))
-            for name in ("item_id", "response_id")
+            for name in ("item_id", "response_id", "call_id")
         )
 
 

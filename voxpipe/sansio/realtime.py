@@ -11,16 +11,18 @@ import attrs
 from voxpipe.audio import AudioFormat, FormatPair
 from voxpipe.config import SessionConfig
 from voxpipe.sansio.ledger import CutPoint
+from voxpipe.sansio.tool_words import SendToolResult, ToolAnswered, ToolCallRequested, ToolSchema
 
 # --- commands ---------------------------------------------------------------------------------------------------------
 
 
 @attrs.frozen
 class ConfigureSession:
-    """Ask for formats, voice, instructions and turn detection."""
+    """Ask for formats, voice, instructions, turn detection and tools."""
 
     session: SessionConfig
     formats: FormatPair
+    tools: tuple[ToolSchema, ...] = ()
 
 
 @attrs.frozen
@@ -80,6 +82,7 @@ Command = (
     | CancelResponse
     | TruncateItem
     | DeleteItem
+    | SendToolResult
 )
 
 # --- events from the provider -----------------------------------------------------------------------------------------
@@ -145,9 +148,10 @@ class AudioCleared:
 
 @attrs.frozen
 class ItemAdded:
-    """An item entered the conversation."""
+    """An item entered the conversation; ``call_id`` is that of the tool call it belongs to, if it does."""
 
     item_id: str | None
+    call_id: str | None = None
 
 
 @attrs.frozen
@@ -211,6 +215,15 @@ class OutputItemAdded:
 
     response_id: str
     item_id: str
+    item_type: str | None
+
+
+@attrs.frozen
+class OutputItemDone:
+    """An item of the answer is complete, or was ended; what is not a tool call."""
+
+    response_id: str
+    item_id: str | None
     item_type: str | None
 
 
@@ -325,9 +338,10 @@ class WarningDue:
 
 @attrs.frozen
 class DrainRequested:
-    """Finish what waits, then close."""
+    """Finish what waits, then close; with ``to_the_end`` what is said is played however long it takes."""
 
     reason: str
+    to_the_end: bool = False
 
 
 LocalEvent = (
@@ -340,6 +354,7 @@ LocalEvent = (
     | SpeechRequested
     | InstructionsRequested
     | WarningDue
+    | ToolAnswered
     | DrainRequested
 )
 ProviderEvent = (
@@ -359,6 +374,8 @@ ProviderEvent = (
     | ResponseCreated
     | ResponseDone
     | OutputItemAdded
+    | OutputItemDone
+    | ToolCallRequested
     | AudioReceived
     | AudioCompleted
     | TranscriptReceived

@@ -33,6 +33,11 @@ class Requests:
         return not self._begun
 
     @property
+    def waiting(self) -> bool:
+        """Whether any waits to be sent."""
+        return bool(self._waiting)
+
+    @property
     def caller_speaks(self) -> bool:
         """Whether the caller's turn has begun and not ended."""
         return self._caller_speaks

@@ -32,6 +32,8 @@ Requests (the greeting, a turn ended by a key, ``LegControl``) make one response
 ``requests.py``. Who asked holds a ticket, which an effect ``Settle`` gives back with the outcome. What silence and the
 length of the call bring about is due at the deadlines of ``call_timer.py``.
 
+Tools. A tool call becomes ``CallTool`` and comes back as ``ToolAnswered``; the rest is told in ``tool_calls.py``.
+
 Commands wait in ``pending`` for the event in ``ACKS``, oldest first. Only an unanswered configuration is fatal. Any
 other refusal or missing answer is a note in the log: a call must survive a truncation that the provider does not like.
 """
@@ -49,19 +51,12 @@ from voxpipe.sansio.answers import Answers
 from voxpipe.sansio.call_timer import CallTimer
 from voxpipe.sansio.commands import Commands
 from voxpipe.sansio.dialect import Dialect
-from voxpipe.sansio.effects import (
-    AwaitPlayout,
-    Close,
-    Effect,
-    Fail,
-    Note,
-)
+from voxpipe.sansio.effects import AwaitPlayout, Close, Effect, Fail, Note
 from voxpipe.sansio.pending import SessionTimeouts
 from voxpipe.sansio.realtime import (
     AudioCommitted,
     AudioCompleted,
     AudioReceived,
-    Command,
     ConfigureSession,
     Connected,
     ConnectionLost,
@@ -76,8 +71,13 @@ from voxpipe.sansio.realtime import (
     SessionCreated,
     SessionUpdated,
     SpeechRequested,
+    SpeechStarted,
+    SpeechStopped,
+    TalkPressed,
 )
 from voxpipe.sansio.session_statistics import SessionStatistics
+from voxpipe.sansio.tool_calls import ToolCalls
+from voxpipe.sansio.tool_words import ToolAnswered, ToolCallRequested, ToolSchema
 from voxpipe.sansio.transitions import CLOSED, CONFIGURING, CONNECTING, DRAINING, FAILED, READY, TRANSITIONS, State
 from voxpipe.sansio.turns import TurnEvent, Turns
 
@@ -93,23 +93,26 @@ class Session:
         timeouts: SessionTimeouts | None = None,
         *,
         timer: CallTimer | None = None,
+        tools: tuple[ToolSchema, ...] = (),
         command_ids: Callable[[int], str] = "vx_{}".format,
     ) -> None:
         self._dialect = dialect
         self._config = config
         self._formats = formats
+        self._tools = tools
         self._timeouts = timeouts or SessionTimeouts()
         self._timer = timer or CallTimer(LegConfig(), 0)
         self._state = CONNECTING
         self._now_ns = 0
         self._commands = Commands(dialect, self._timeouts.ack_ns, command_ids, self._emit)
-        self._drain_reason = ""
+        self._drain_request = DrainRequested("")
         self._awaited = 0
         self._state_deadline_ns: int | None = None
         self._effects: list[Effect] = []
         self._answers = Answers()
         self._audio = AgentAudio(self._answers, formats.downlink, self._commands, self._emit)
         self._turns = Turns(self._answers, config, self._commands, self._timer, self._emit)
+        self._tool_calls = ToolCalls(self._answers, config.turn_detection, self._commands, self._emit)
         self._ack_ns: int | None = None
         self._count = {"responses": 0, "errors": 0}
 
@@ -119,11 +122,6 @@ class Session:
     def state(self) -> State:
         """Where the session is."""
         return self._state
-
-    @property
-    def over(self) -> bool:
-        """Whether the session has ended, in peace or not."""
-        return self._state in (CLOSED, FAILED)
 
     @property
     def epoch(self) -> int:
@@ -149,7 +147,7 @@ class Session:
     def deadline_ns(self) -> int | None:
         """When ``expire`` must be called, at the latest."""
         deadlines = [self._commands.pending.deadline_ns, self._state_deadline_ns]
-        if not self.over:
+        if self._state not in (CLOSED, FAILED):
             deadlines.append(self._timer.deadline_ns)
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
@@ -186,7 +184,7 @@ class Session:
             self._commands.give_up(pending)
             self._turns.give_up(pending.command_id)
             self._go_on()
-        for event in [] if self.over else self._timer.take_due(now_ns):
+        for event in [] if self._state in (CLOSED, FAILED) else self._timer.take_due(now_ns):
             self._note("timer.due", {"event": type(event).__name__})
             self._react(event)
         return self._take_effects()
@@ -210,8 +208,8 @@ class Session:
     def _configure(self, event: SessionCreated) -> None:
         self._state = CONFIGURING
         self._state_deadline_ns = None
-        self._note("session.requested", {"session_id": event.session_id, "requested": _words(self._formats)})
-        self._send(ConfigureSession(self._config, self._formats))
+        self._note("session.requested", {"session_id": event.session_id, "requested": self._formats.names})
+        self._commands.send(ConfigureSession(self._config, self._formats, self._tools))
 
     def _compare(self, event: SessionUpdated) -> None:
         requested = (str(self._formats.uplink), str(self._formats.downlink))
@@ -229,7 +227,7 @@ class Session:
         self._state = READY
         self._state_deadline_ns = self._now_ns + self._timeouts.limit_ns
         ack_ms = None if self._ack_ns is None else round(self._ack_ns / 1e6, 3)
-        self._note("session.ready", {"confirmed": _words(self._formats), "ack_ms": ack_ms})
+        self._note("session.ready", {"confirmed": self._formats.names, "ack_ms": ack_ms})
         self._turns.note_playout()
         if self._config.greeting:
             self._take_turn(SpeechRequested(self._config.greeting))
@@ -259,6 +257,7 @@ class Session:
         self._acknowledge(event)
         self._answers.begin(event.response_id)
         self._count["responses"] += 1
+        self._tool_calls.follow(event)
 
     def _take_audio(self, event: OutputItemAdded | AudioReceived | AudioCompleted) -> None:
         try:
@@ -270,27 +269,48 @@ class Session:
         self._acknowledge(event)
         self._turns.finish_response()
         self._audio.finish(event, self._turns.cuts.epoch)
-        if self._timer.watches_silence and self._state is READY:
+        self._follow(event)
+
+    # --- tools --------------------------------------------------------------------------------------------------------
+
+    def _follow(self, event: ResponseDone | ToolAnswered | ToolCallRequested) -> None:
+        self._tool_calls.follow(event)
+        over = isinstance(event, ResponseDone) or (isinstance(event, ToolAnswered) and not self._agent_busy)
+        if over and self._timer.watches_silence and self._state is READY:
             self._await_playout()
         self._go_on()
 
     # --- turns --------------------------------------------------------------------------------------------------------
 
     def _answer_turn(self, event: AudioCommitted) -> None:
-        if self._acknowledge(event):  # otherwise it was the provider that ended the turn
+        if self._acknowledge(event) and self._state is READY:  # otherwise it was the provider that ended the turn
             self._turns.end_by_hand()
+            self._turns.go_on()  # before words about results, which this answer will know
             self._go_on()
 
     def _take_turn(self, event: TurnEvent) -> None:
         self._turns.take(event)
+        if isinstance(event, TalkPressed):
+            speaks = self._turns.caller_speaks
+            self._tool_calls.follow(SpeechStarted(None, None) if speaks else SpeechStopped(None, None))
+        elif isinstance(event, SpeechStarted | SpeechStopped):
+            self._tool_calls.follow(event)
         self._go_on()
+
+    @property
+    def _agent_busy(self) -> bool:
+        return self._turns.agent_busy or self._turns.waiting or self._tool_calls.busy
 
     def _go_on(self) -> None:
         """Let the agent say what waits if nobody speaks; when draining, the end is near once nothing runs."""
-        if self._state is READY:
+        if self._state in (READY, DRAINING):
+            if self._tool_calls.take_reply():
+                self._turns.take(SpeechRequested(None))
             self._turns.go_on()
-        elif self._state is DRAINING and not self._turns.agent_busy:
+        if self._state is DRAINING and not self._agent_busy:
             self._await_playout()
+            if self._drain_request.to_the_end:
+                self._state_deadline_ns = None
 
     def _await_playout(self) -> None:
         self._awaited += 1
@@ -319,16 +339,16 @@ class Session:
         self._state = DRAINING
         self._state_deadline_ns = self._now_ns + self._timeouts.drain_ns
         self._note("session.draining", {"because": event.reason, "running_responses": self._answers.running})
-        self._drain_reason = event.reason
+        self._drain_request = event
         self._turns.end(SessionError(f"expected the session to go on, got {event.reason}"))
         self._go_on()
 
     def _note_playout(self, _event: PlayoutFinished) -> None:
-        self._awaited -= 1
-        if self._awaited or self._turns.agent_busy:
+        self._awaited = max(0, self._awaited - 1)
+        if self._awaited or self._agent_busy:
             return
         if self._state is DRAINING:
-            self._close(self._drain_reason)
+            self._close(self._drain_request.reason)
         else:
             self._turns.note_playout()
 
@@ -342,7 +362,7 @@ class Session:
             self._drain(DrainRequested("session limit reached"))
         elif self._state is DRAINING:
             self._note("session.drain_timeout", {"running_responses": self._answers.running})
-            self._close(f"{self._drain_reason}, drain timed out")
+            self._close(f"{self._drain_request.reason}, drain timed out")
 
     def _close(self, reason: str) -> None:
         self._state = CLOSED
@@ -361,9 +381,6 @@ class Session:
 
     # --- commands and their answers -----------------------------------------------------------------------------------
 
-    def _send(self, command: Command, ticket: int | None = None) -> str | None:
-        return self._commands.send(command, ticket)
-
     def _emit(self, effect: Effect) -> None:
         self._effects.append(effect)
 
@@ -380,7 +397,3 @@ class Session:
     def _take_effects(self) -> list[Effect]:
         effects, self._effects = self._effects, []
         return effects
-
-
-def _words(formats: FormatPair) -> dict[str, str]:
-    return {"uplink": str(formats.uplink), "downlink": str(formats.downlink)}

@@ -29,3 +29,12 @@ class SessionStatistics:
         """Add the counts of an earlier session of the same leg; state and ``ack_ns`` stay those of this one."""
         own = attrs.asdict(self, filter=lambda field, _value: field.name not in ("state", "ack_ns"))
         return attrs.evolve(self, **{name: count + getattr(earlier, name) for name, count in own.items()})
+
+
+@attrs.define
+class AppendStatistics:
+    """Caller audio that went out, and what came too late for it."""
+
+    chunks: int = 0
+    bytes: int = 0
+    unsent_chunks: int = 0

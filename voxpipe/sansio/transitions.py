@@ -28,6 +28,7 @@ from voxpipe.sansio.realtime import (
     ErrorReported,
     InstructionsRequested,
     InstructSession,
+    ItemAdded,
     ItemDeleted,
     ItemTruncated,
     LegEnded,
@@ -45,6 +46,7 @@ from voxpipe.sansio.realtime import (
     TruncateItem,
     WarningDue,
 )
+from voxpipe.sansio.tool_words import SendToolResult, ToolAnswered, ToolCallRequested
 
 
 class State(enum.Enum):
@@ -82,6 +84,9 @@ def _audio(state: State) -> dict[type, Transition]:
         OutputItemAdded: _stay(state, "_take_audio"),
         AudioReceived: Transition("_take_audio", (state, FAILED)),
         AudioCompleted: _stay(state, "_take_audio"),
+        ToolCallRequested: _stay(state, "_follow"),
+        ToolAnswered: _stay(state, "_follow"),
+        ItemAdded: _stay(state, "_acknowledge"),
         ItemTruncated: _stay(state, "_acknowledge"),
         ItemDeleted: _stay(state, "_acknowledge"),
         AudioCommitted: _stay(state, "_answer_turn"),
@@ -154,8 +159,9 @@ ACKS: Final[dict[type, type]] = {
     ClearAudio: AudioCleared,
     TruncateItem: ItemTruncated,
     DeleteItem: ItemDeleted,
+    SendToolResult: ItemAdded,
 }
-"""The event that confirms a command. Where both name an item or a response, it must be the same one."""
+"""The event that confirms a command. Where both name an item, a response or a tool call, it must be the same one."""
 
 
 def draw_states() -> str:

@@ -58,6 +58,16 @@ class Turns:
         """Whether a response runs, or one was asked for and has not begun."""
         return self._answers.running > 0 or self._requests.open
 
+    @property
+    def caller_speaks(self) -> bool:
+        """Whether the caller's turn has begun and not ended."""
+        return self._requests.caller_speaks
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the agent is still to be asked to speak."""
+        return self._requests.waiting
+
     def take(self, event: TurnEvent) -> None:
         """Take what happened between caller and agent."""
         match event:

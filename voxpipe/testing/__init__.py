@@ -10,13 +10,14 @@ from voxpipe.testing.caller_run import CallRefused, load_speech, run_calls
 from voxpipe.testing.network import Direction, Network, NetworkStream
 from voxpipe.testing.provider import Provider
 from voxpipe.testing.provider_evidence import Complaint, ProviderNote, ProviderSession
-from voxpipe.testing.scenario import PARROT, SCENARIOS, Scenario
+from voxpipe.testing.scenario import PARROT, SCENARIOS, CallTool, Scenario, Step, Trigger
 
 __all__ = [
     "PARROT",
     "SCENARIOS",
     "CallRefused",
     "CallResult",
+    "CallTool",
     "CallerEvent",
     "Complaint",
     "Direction",
@@ -27,6 +28,8 @@ __all__ = [
     "ProviderSession",
     "Scenario",
     "Speech",
+    "Step",
+    "Trigger",
     "Voice",
     "call",
     "load_speech",

@@ -31,7 +31,7 @@ from voxpipe.testing.provider_schema import Refusal
 from voxpipe.testing.provider_session import SessionConfiguration
 from voxpipe.testing.provider_spelling import SPELLINGS
 from voxpipe.testing.scenario import PARROT, Close, Scenario
-from voxpipe.websocket import Upgrade, WebSocketRefused, receive_upgrade
+from voxpipe.websocket import Upgrade, WebSocketClosed, WebSocketRefused, receive_upgrade
 
 HANDSHAKE_TIMEOUT_S = 10.0
 KEPT_SESSIONS = 1_000
@@ -119,7 +119,7 @@ class Provider:
                 if upgrade is not None:
                     await self._serve(upgrade, stream, session, start_s)
                 nursery.cancel_scope.cancel()
-        except* (WebSocketRefused, trio.BrokenResourceError, trio.ClosedResourceError):
+        except* (WebSocketClosed, WebSocketRefused, trio.BrokenResourceError, trio.ClosedResourceError):
             pass
         finally:
             await trio.aclose_forcefully(stream)

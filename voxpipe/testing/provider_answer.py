@@ -13,6 +13,7 @@ import attrs
 
 from voxpipe.audio import AudioFormat
 from voxpipe.testing.provider_conversation import Item
+from voxpipe.testing.provider_tools import Call
 from voxpipe.testing.scenario import Pace
 
 Json = dict[str, Any]
@@ -38,7 +39,10 @@ class Manner:
 
 @attrs.define(eq=False)
 class Answer:
-    """A response of one item: ``audio`` in the manner's format, ``transcript`` spread over its chunks."""
+    """A response: an item of ``audio`` in the manner's format, ``transcript`` spread over its chunks, then tool calls.
+
+    Without an item it is ``wordless``.
+    """
 
     id: str
     item: Item
@@ -49,6 +53,11 @@ class Answer:
     status: str = "in_progress"
     reason: str | None = None
     sent_bytes: int = 0
+    wordless: bool = False
+    calls: list[Call] = attrs.field(factory=list)
+    """The calls still to be sent."""
+    _called: list[Call] = attrs.field(factory=list)
+    _item_status: str = "in_progress"
     _told: str = ""
     _begun: bool = False
 
@@ -106,23 +115,37 @@ class Answer:
 
     def finish(self, status: str, reason: str | None, previous_item_id: str | None) -> list[Json]:
         """The end, complete or cancelled; the same events either way, with what was sent so far."""
+        events = self._end_item(status, previous_item_id)
         self.status, self.reason = status, reason
-        events: list[Json] = []
-        if self._begun:
-            self.item.body = self._item()
-            if self.manner.text_only:
-                events.append({"type": "response.output_text.done", **self._part_place(), "text": self._told})
-            else:
-                events.append({"type": "response.output_audio.done", **self._part_place()})
-                transcript = {**self._part_place(), "transcript": self._told}
-                events.append({"type": "response.output_audio_transcript.done", **transcript})
-            events.append({"type": "response.content_part.done", **self._part_place(), "part": self._part(self._told)})
-            events.append({"type": "response.output_item.done", **self._place(), "item": self._item()})
-            if self.in_conversation:
-                events.append(
-                    {"type": "conversation.item.done", "previous_item_id": previous_item_id, "item": self._item()}
-                )
         return [*events, {"type": "response.done", "response": self._body()}, RATE_LIMITS]
+
+    def call(self, call: Call, previous_item_id: str | None) -> list[Json]:
+        """A tool call, after the end of the words."""
+        events = self._end_item("completed", previous_item_id)
+        place = {"response_id": self.id, "output_index": self._begun + len(self._called)}
+        self._called.append(call)
+        previous = self.item.id if self._begun else previous_item_id
+        return [*events, *call.events(place, previous, in_conversation=self.in_conversation)]
+
+    def _end_item(self, status: str, previous_item_id: str | None) -> list[Json]:
+        if not self._begun or self._item_status != "in_progress":
+            return []
+        self._item_status = "completed" if status == "completed" else "incomplete"
+        self.item.body = self._item()
+        events: list[Json] = []
+        if self.manner.text_only:
+            events.append({"type": "response.output_text.done", **self._part_place(), "text": self._told})
+        else:
+            events.append({"type": "response.output_audio.done", **self._part_place()})
+            transcript = {**self._part_place(), "transcript": self._told}
+            events.append({"type": "response.output_audio_transcript.done", **transcript})
+        events.append({"type": "response.content_part.done", **self._part_place(), "part": self._part(self._told)})
+        events.append({"type": "response.output_item.done", **self._place(), "item": self._item()})
+        if self.in_conversation:
+            events.append(
+                {"type": "conversation.item.done", "previous_item_id": previous_item_id, "item": self._item()}
+            )
+        return events
 
     def _place(self) -> Json:
         return {"response_id": self.id, "output_index": 0}
@@ -134,12 +157,12 @@ class Answer:
         return {"type": "text", "text": words} if self.manner.text_only else {"type": "audio", "transcript": words}
 
     def _item(self) -> Json:
-        status = {"in_progress": "in_progress", "completed": "completed"}.get(self.status, "incomplete")
         text_only = self.manner.text_only
         content = {"type": "output_text", "text": self._told}
         if not text_only:
             content = {"type": "output_audio", "transcript": self._told}
-        return {**self.item.body, "status": status, "content": [] if self.running else [content]}
+        begun = self._item_status == "in_progress"
+        return {**self.item.body, "status": self._item_status, "content": [] if begun else [content]}
 
     def _body(self) -> Json:
         details = None if self.reason is None else {"type": self.status, "reason": self.reason}
@@ -148,11 +171,15 @@ class Answer:
             "id": self.id,
             "status": self.status,
             "status_details": details,
-            "output": [self._item()] if self._begun and not self.running else [],
+            "output": [] if self.running else self._output(),
             "conversation_id": self.manner.conversation_id,
             **self.manner.settings,
             "usage": None if self.running else self._usage(),
         }
+
+    def _output(self) -> list[Json]:
+        calls = [call.item("completed") for call in self._called]
+        return [self._item(), *calls] if self._begun else calls
 
     def _usage(self) -> Json:
         audio_in = self.heard_ms // AUDIO_TOKEN_IN_MS

@@ -18,6 +18,7 @@ from voxpipe.testing.provider_spelling import Json, Spelling
 from voxpipe.testing.scenario import (
     EXPIRED_TEXT,
     Action,
+    CallTool,
     Close,
     Reconfigure,
     Say,
@@ -185,8 +186,9 @@ class Connection:
         with scope:
             await trio.sleep(pace.latency_s)
             began_s = trio.current_time()
-            speaker.begin(answer)
-            for size_bytes in answer.chunk_sizes(pace):
+            if not answer.wordless:
+                speaker.begin(answer)
+            for size_bytes in () if answer.wordless else answer.chunk_sizes(pace):
                 sent_s = answer.manner.format.duration_ms(answer.sent_bytes) / 1000
                 await trio.sleep_until(began_s + sent_s / pace.speed)
                 await self._room()
@@ -196,6 +198,10 @@ class Connection:
                     self.happened(Trigger.FIRST_AUDIO)
                 if 2 * before < len(answer.audio) <= 2 * answer.sent_bytes:
                     self.happened(Trigger.MID_ANSWER)
+            while answer.calls:
+                call = answer.calls.pop(0)
+                speaker.call(answer, call)
+                await trio.sleep(call.hold_s)
             self._speaking.pop(answer.id, None)
             speaker.finish(answer)
 
@@ -208,6 +214,8 @@ class Connection:
     def _perform(self, action: Action) -> None:
         if isinstance(action, Say):
             self._dialogue.speaker.say(action.clip)
+        elif isinstance(action, CallTool):
+            self._dialogue.speaker.ask(action.name, action.arguments, action.hold_s)
         elif isinstance(action, Reconfigure):
             self._dialogue.reconfigure(action.uplink_instead, action.downlink_instead)
         elif isinstance(action, SendEvent):
@@ -243,4 +251,5 @@ class Connection:
     def _end(self, code: int, reason: str) -> None:
         if self._evidence.closed is None:
             self._evidence.closed = (code, reason)
+        self._dialogue.end()
         self._nursery.cancel_scope.cancel()

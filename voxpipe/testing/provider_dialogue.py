@@ -86,6 +86,12 @@ class Dialogue:
         if refusal is not None:
             self.refuse(refusal, event_id if isinstance(event_id, str) else None)
 
+    def end(self) -> None:
+        """The connection is over: complain of the calls that nobody answered."""
+        for complaint in self.speaker.tools.forgotten(self._line.now_s()):
+            self._evidence.complain(complaint)
+            self._line.note("complaint", str(complaint), complaint)
+
     def refuse(self, refusal: Refusal, event_id: str | None) -> None:
         """Answer ``error``, and complain."""
         detail = {"code": refusal.code, "message": refusal.message, "param": refusal.param, "event_id": event_id}
@@ -263,6 +269,10 @@ class Dialogue:
         if body["type"] == "mcp_approval_response":
             # The vendor's type of this item has neither.
             del body["object"], body["status"]
+        if body["type"] == "function_call_output" and (refusal := self.speaker.tools.answer(body["call_id"])):
+            return refusal
+        if body["type"] == "function_call":
+            self.speaker.tools.tell(body.get("call_id", ""))
         after = event.get("previous_item_id")
         if refusal := self._conversation.add(Item(body), after):
             return refusal

@@ -15,6 +15,7 @@ from voxpipe.testing.provider_evidence import AnswerSent, Complaint, ProviderSes
 from voxpipe.testing.provider_schema import Refusal
 from voxpipe.testing.provider_session import SessionConfiguration
 from voxpipe.testing.provider_spelling import Json
+from voxpipe.testing.provider_tools import Call, ToolLedger
 from voxpipe.testing.scenario import Trigger
 
 GREETING_S = 2.0
@@ -69,6 +70,7 @@ class Speaker:
         self._active: Answer | None = None
         self._aside: dict[str, Answer] = {}
         self._waiting: deque[TurnEnded] = deque(maxlen=WAITING_TURNS)
+        self.tools = ToolLedger()
         self.spoken = False
         """Whether any audio was sent, which locks the voice."""
 
@@ -76,6 +78,13 @@ class Speaker:
         """Speak without being asked, unless something is being said."""
         if self._active is None:
             self._start({}, None, clip)
+
+    def ask(self, name: str, arguments: str, hold_s: float) -> None:
+        """Call a tool in the running answer, after its words, or else in one without words."""
+        if self._active is None:
+            self._start({}, None, None, wordless=True)
+        assert self._active is not None
+        self._active.calls.append(Call(self._new_id("item"), self._new_id("call"), name, arguments, hold_s))
 
     def answer(self, turn: TurnEnded) -> None:
         """Speak a turn back, after the running response if there is one."""
@@ -92,6 +101,9 @@ class Speaker:
             return Refusal("conversation_already_has_active_response", text)
         if len(self._aside) >= SIDE_RESPONSES:
             return Refusal("too_many_responses", f"Expected at most {SIDE_RESPONSES} responses at the same time.")
+        if (waiting := self.tools.waiting()) and not apart:
+            text = f"A response was asked for before the results of {waiting} were there."
+            return Refusal("tool_calls_unanswered", text)
         output = asked.get("audio", {}).get("output", {})
         if refusal := self._configuration.refuse_voice(output, spoken=self.spoken):
             return refusal
@@ -129,6 +141,15 @@ class Speaker:
             self._line.emit(event, answer, audio if carries else b"")
         self._conversation.forget_old_audio()
 
+    def call(self, answer: Answer, call: Call) -> None:
+        """Send a tool call of an answer."""
+        previous_item_id = self._conversation.last_id
+        if answer.in_conversation:
+            self._conversation.add(Item(call.item("completed")))
+        self.tools.ask(call, self._line.now_s())
+        for event in answer.call(call, previous_item_id):
+            self._line.emit(event)
+
     def finish(self, answer: Answer, status: str = "completed", reason: str | None = None) -> None:
         """End an answer, and go on with a turn that waited for it."""
         for event in answer.finish(status, reason, self._conversation.before(answer.item.id)):
@@ -154,7 +175,7 @@ class Speaker:
         self._line.hush(answer)
         self.finish(answer, "cancelled", reason)
 
-    def _start(self, asked: Json, turn: TurnEnded | None, clip: bytes | None) -> None:
+    def _start(self, asked: Json, turn: TurnEnded | None, clip: bytes | None, *, wordless: bool = False) -> None:
         manner = self._configuration.manner(asked, self._conversation.id)
         body = {"id": self._new_id("item"), "object": "realtime.item", "type": "message", "role": "assistant"}
         item = Item({**body, "status": "in_progress", "content": []}, manner.format)
@@ -164,7 +185,7 @@ class Speaker:
         else:
             audio = convert(turn.audio, self._configuration.uplink, manner.format)
             words, heard_ms = transcript(turn), turn.end_ms - turn.start_ms
-        answer = Answer(self._new_id("resp"), item, manner, audio, words, heard_ms)
+        answer = Answer(self._new_id("resp"), item, manner, audio, words, heard_ms, wordless=wordless)
         if answer.in_conversation:
             self._active = answer
         else:

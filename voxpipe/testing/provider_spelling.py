@@ -42,14 +42,16 @@ def format_object(name: str) -> Json:
 class Spelling:
     """One way to write the protocol.
 
-    ``events`` renames server events, None leaves them out; ``contents`` renames the content types of assistant items;
-    ``formats`` renames formats (None: GA's objects); ``session`` and ``response`` say where a flat key lives in GA.
+    ``events`` renames server events, None leaves them out; ``without`` names keys which an event does not have;
+    ``contents`` renames the content types of assistant items; ``formats`` renames formats (None: GA's objects);
+    ``session`` and ``response`` say where a flat key lives in GA.
     """
 
     name: str
     client: Mapping[str, Check]
     session_defaults: Json
     events: Mapping[str, str | None] = attrs.field(factory=dict)
+    without: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
     contents: Mapping[str, str] = attrs.field(factory=dict)
     formats: Mapping[str, str] = attrs.field(factory=dict)
     session: Mapping[str, Path] = attrs.field(factory=dict)
@@ -60,7 +62,8 @@ class Spelling:
         renamed = self.events.get(event["type"], event["type"])
         if renamed is None:
             return None
-        spelled = {**event, "type": renamed}
+        without = self.without.get(event["type"], ())
+        spelled = {**{key: value for key, value in event.items() if key not in without}, "type": renamed}
         if "session" in event and self.session:
             spelled["session"] = self._flatten(event["session"], self.session, ("id", "object", "expires_at"))
         if "response" in event and self.response:
@@ -228,6 +231,7 @@ BETA = Spelling(
             for moment in ("delta", "done")
         },
     },
+    without={"response.function_call_arguments.done": ("name",)},
     contents={"output_text": "text", "output_audio": "audio"},
     formats={"audio/pcm": "pcm16", "audio/pcmu": "g711_ulaw", "audio/pcma": "g711_alaw"},
     session=_SESSION_PLACES,

@@ -34,6 +34,18 @@ class Say:
 
 
 @attrs.frozen
+class CallTool:
+    """Ask the client to call a function, in the answer that runs, after its words, or else in one without words.
+
+    The response goes on for ``hold_s`` after it.
+    """
+
+    name: str
+    arguments: str = "{}"
+    hold_s: float = 0.0
+
+
+@attrs.frozen
 class SendEvent:
     """Send an event as it stands; an ``event_id`` is added when there is none."""
 
@@ -87,7 +99,7 @@ class Close:
     reason: str = ""
 
 
-Action: TypeAlias = Say | SendEvent | SendText | SendError | Reconfigure | Stall | Vanish | Close
+Action: TypeAlias = Say | CallTool | SendEvent | SendText | SendError | Reconfigure | Stall | Vanish | Close
 
 
 @attrs.frozen

@@ -1,0 +1,148 @@
+"""The tool calls of a session: which run, and when the agent owes the caller words about their results.
+
+The model asks for tools within a response, several at a time. Each call is answered with a result, whatever became of
+it: a conversation with an unanswered call is one the provider may refuse to continue. When the response is done *and*
+all of its calls are answered, one further response speaks about them; a provider runs one response at a time, so it
+waits for the running one.
+
+It also waits for the caller. While a turn of the caller's is open and the provider answers turns by itself, that answer
+will know the results, and a response of our own would talk over the caller or be refused. A result that was
+acknowledged before a response began is known to it, and needs no further words.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+import attrs
+
+from voxpipe.config import TurnDetectionConfig
+from voxpipe.sansio.answers import Answers, Verdict
+from voxpipe.sansio.commands import Commands
+from voxpipe.sansio.effects import CallTool, CancelTools, Effect, Note
+from voxpipe.sansio.realtime import (
+    CommitAudio,
+    CreateResponse,
+    Event,
+    ResponseCreated,
+    ResponseDone,
+    SpeechStarted,
+    SpeechStopped,
+)
+from voxpipe.sansio.tool_words import After, SendToolResult, ToolAnswered, ToolCallRequested
+
+CALLS_KEPT = 64
+"""How many calls are kept in mind: providers tell of each twice."""
+NOT_CALLED = "not called: the caller spoke first"
+
+Step = CallTool | CancelTools | Note | SendToolResult
+
+
+@attrs.define
+class _Calls:
+    """The calls of one response: those not answered yet, and what the answers ask for."""
+
+    waiting: set[str] = attrs.field(factory=set)
+    asked: set[After] = attrs.field(factory=set)
+
+
+class ToolCalls:
+    """Follows the events of a session; its only writer is the session machine.
+
+    What is to be done goes through ``commands`` and ``emit``; whether words about results are due tells ``take_reply``.
+    """
+
+    def __init__(
+        self,
+        answers: Answers,
+        detection: TurnDetectionConfig,
+        commands: Commands,
+        emit: Callable[[Effect], None],
+    ) -> None:
+        self._answers = answers
+        self._pending = commands.pending
+        self._provider_answers = detection.answers
+        self._commands = commands
+        self._emit = emit
+        self._known: deque[str] = deque(maxlen=CALLS_KEPT)
+        self._responses: dict[str, _Calls] = {}
+        self._owed = False
+        self._speaking = False
+        self._turn_open = False
+
+    @property
+    def running(self) -> int:
+        """How many calls are not answered yet."""
+        return sum(len(calls.waiting) for calls in self._responses.values())
+
+    @property
+    def busy(self) -> bool:
+        """Whether a response or a call runs, or words about one are still to come."""
+        self._collect()
+        due = self._asked or (self._owed and not self._turn_open)
+        return bool(self._answers.running or self.running or due)
+
+    @property
+    def _asked(self) -> bool:
+        """Whether a response is asked for, or will be as soon as the caller's turn is an item: it knows the results."""
+        return bool(self._pending.find(CreateResponse) or self._pending.find(CommitAudio))
+
+    def follow(self, event: Event) -> None:
+        """Take an event the session machine has taken; do what it leads to."""
+        steps: list[Step] = []
+        match event:
+            case ToolCallRequested():
+                steps = self._request(event)
+            case ToolAnswered():
+                steps = self._answer(event)
+            case SpeechStarted():
+                self._speaking = self._turn_open = True
+                steps = [CancelTools()] if self.running else []
+            case SpeechStopped():
+                self._speaking = False
+                self._turn_open = self._provider_answers
+            case ResponseCreated():
+                self._turn_open = self._speaking
+                if self._pending.find(SendToolResult) is None:
+                    self._owed = False
+            case ResponseDone():
+                # A turn that ended while a response ran uninterrupted may get no answer of the provider's own.
+                self._turn_open = self._speaking
+        for step in steps:
+            if isinstance(step, SendToolResult):
+                self._commands.send(step)
+            else:
+                self._emit(step)
+
+    def take_reply(self) -> bool:
+        """Tell, once, that the agent is to be asked for words about results."""
+        self._collect()
+        if not self._owed or self._answers.running or self._turn_open or self._asked:
+            return False
+        self._owed = False
+        return True
+
+    def _request(self, event: ToolCallRequested) -> list[Step]:
+        if event.name is None or event.call_id in self._known:
+            return []
+        self._known.append(event.call_id)
+        if self._answers.verdict(event.response_id) is not Verdict.PLAY:
+            note = Note("tool.cancelled", {"call_id": event.call_id, "name": event.name, "because": NOT_CALLED})
+            return [note, SendToolResult(event.call_id, NOT_CALLED)]
+        self._responses.setdefault(event.response_id, _Calls()).waiting.add(event.call_id)
+        return [CallTool(event.call_id, event.name, event.arguments)]
+
+    def _answer(self, event: ToolAnswered) -> list[Step]:
+        for calls in self._responses.values():
+            if event.call_id in calls.waiting:
+                calls.waiting.remove(event.call_id)
+                calls.asked.add(event.after)
+                return [SendToolResult(event.call_id, event.output)]
+        return []
+
+    def _collect(self) -> None:
+        over = [id_ for id_, calls in self._responses.items() if not calls.waiting and not self._answers.runs(id_)]
+        for response_id in over:
+            asked = self._responses.pop(response_id).asked
+            self._owed = self._owed or (After.REPLY in asked and After.SILENCE not in asked)
