@@ -29,6 +29,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from voxpipe.apart import apart
 from voxpipe.config import ContextConfig, parse_address, unusable_address
 from voxpipe.context import Ended, NotNow, Stage, form_tree
 from voxpipe.errors import ConfigError
@@ -155,10 +156,8 @@ class ContextServer:
             nursery.cancel_scope.cancel()
 
     async def _apart(self, work: Callable[[Any], Awaitable[None]], argument: object) -> None:
-        try:
+        with apart(self._on_crash):
             await work(argument)
-        except Exception as error:  # noqa: BLE001 - no fault of a request may reach a leg
-            self._on_crash(error)
 
     async def _crash(self, request: Request, error: Exception) -> Response:
         self._on_crash(error)

@@ -1,8 +1,7 @@
 """The gateway: listens, gives each leg a nursery of its own, and keeps their faults apart.
 
-One leg's failure, even a bug of ours, never touches another's: hence the broad ``except`` (the library's others are
-around a request for a call's context and around a tool). What concerns no single leg (started, refused, drained) goes
-into the gateway's own log, in the same schema as a leg's.
+One leg's failure, even a bug of ours, never touches another's (``apart.py``). What concerns no single leg (started,
+refused, drained) goes into the gateway's own log, in the same schema as a leg's.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from voxpipe.actors.access import find_api_key, known_secrets
 from voxpipe.actors.leg_control import LegControl
 from voxpipe.actors.monotonic import now_ns
 from voxpipe.actors.sink import CallLog, Entry, RecordObserver, write_records
+from voxpipe.apart import apart
 from voxpipe.audio import FormatPair
 from voxpipe.builtin_tools import all_tools
 from voxpipe.config import Config, ProviderConfig, format_address, parse_address
@@ -202,13 +202,11 @@ class Gateway:
 
         given = attrs.evolve(self._given, admit=admit, context=lambda _uuid: context)
         try:
-            with scope:
+            with apart(self._note_crash), scope:
                 outcome = await run_leg(stream, self._config, given)
                 ended = ended_of(outcome)
                 if admitted is not None or outcome.uuid is None:
                     self._note_outcome(outcome)
-        except Exception as error:  # noqa: BLE001 - one leg's bug is not another's
-            self._note_crash(error)
         finally:
             self._silent.pop(scope, None)
             if admitted is not None:

@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from vendor_types import unknown_keys, vendor_names, vendor_parse
+from vendor_types import decode, ga_session, unknown_keys, vendor_names, vendor_parse
 
-from voxpipe.audio import ALAW8, PCM24, ULAW8
 from voxpipe.dialects import get_dialect
 from voxpipe.errors import RemoteProtocolError
 from voxpipe.sansio.dialect import Wire
@@ -33,7 +32,6 @@ from voxpipe.sansio.realtime import (
     ResponseCreated,
     ResponseDone,
     SessionCreated,
-    SessionUpdated,
     SpeechStarted,
     SpeechStopped,
     TranscriptCompleted,
@@ -56,12 +54,6 @@ CONTENT: Wire = {"response_id": "resp_1", "item_id": "item_1", "output_index": 0
 SERVER_ONLY = {".session.id", ".session.object"}
 HEARD = "conversation.item.input_audio_transcription"
 TOKENS = {"type": "tokens", "input_tokens": 1, "output_tokens": 1, "total_tokens": 2}
-
-
-def ga_session(uplink: Wire, downlink: Wire) -> Wire:
-    """A GA session with formats."""
-    audio = {"input": {"format": uplink}, "output": {"format": downlink}}
-    return {"type": "realtime", "id": "sess_1", "object": "realtime.session", "audio": audio}
 
 
 def response(**keys: Any) -> Wire:
@@ -211,12 +203,6 @@ EACH = pytest.mark.parametrize(
 )
 
 
-def decode(dialect: str, message: Wire) -> ProviderEvent:
-    """Decode a message as it would come off the socket."""
-    spelling = get_dialect(dialect)
-    return spelling.decode(spelling.parse(json.dumps(message)))
-
-
 @EACH
 def test_an_event_of_the_vendors_types_is_understood(dialect: str, message: Wire, expected: ProviderEvent) -> None:
     """What the vendor's own type takes, and knows every key of, is this event of ours."""
@@ -266,75 +252,6 @@ def test_every_vector_is_read(dialect: str, file: str) -> None:
             spelling = events.get(row["type"])
             classes = {spelling.event} if spelling else {UnknownEvent}
             assert type(event) in TOOLS_AND_OTHERS.get(row["type"], classes), row["type"]
-
-
-# --- formats in the acknowledgement -----------------------------------------------------------------------------------
-
-PCM_24: Wire = {"type": "audio/pcm", "rate": 24000}
-GA_FORMATS: list[tuple[str, Any, Any]] = [
-    ("equal", PCM_24, PCM24),
-    ("equal, with a key more", {**PCM_24, "channels": 1}, PCM24),
-    ("mu-law", {"type": "audio/pcmu"}, ULAW8),
-    ("A-law", {"type": "audio/pcma"}, ALAW8),
-    ("mu-law with its rate", {"type": "audio/pcmu", "rate": 8000}, ULAW8),
-    ("other rate", {"type": "audio/pcm", "rate": 16000}, "{'type': 'audio/pcm', 'rate': 16000}"),
-    ("mu-law at another rate", {"type": "audio/pcmu", "rate": 16000}, "{'type': 'audio/pcmu', 'rate': 16000}"),
-    ("no rate", {"type": "audio/pcm"}, "{'type': 'audio/pcm'}"),
-    ("rate as text", {"type": "audio/pcm", "rate": "24000"}, "{'type': 'audio/pcm', 'rate': '24000'}"),
-    ("other encoding", {"type": "audio/opus"}, "{'type': 'audio/opus'}"),
-    ("the old name", "pcm16", "'pcm16'"),
-    ("type in capitals", {"type": "AUDIO/PCM", "rate": 24000}, "{'type': 'AUDIO/PCM', 'rate': 24000}"),
-    ("nothing in it", {}, "{}"),
-    ("null", None, "no format"),
-    ("a list", [PCM_24], "[{'type': 'audio/pcm', 'rate': 24000}]"),
-]
-BETA_FORMATS: list[tuple[str, Any, Any]] = [
-    ("equal", "pcm16", PCM24),
-    ("mu-law", "g711_ulaw", ULAW8),
-    ("A-law", "g711_alaw", ALAW8),
-    ("other encoding", "opus", "'opus'"),
-    ("a rate in the name", "pcm16_16k", "'pcm16_16k'"),
-    ("the new shape", PCM_24, "{'type': 'audio/pcm', 'rate': 24000}"),
-    ("null", None, "no format"),
-    ("a number", 16, "16"),
-    ("a list", ["pcm16"], "['pcm16']"),
-]
-
-
-@pytest.mark.parametrize(("name", "confirmed", "expected"), GA_FORMATS, ids=[row[0] for row in GA_FORMATS])
-def test_a_confirmed_format_is_read_exactly(name: str, confirmed: Any, expected: Any) -> None:
-    """Only the very format is it; anything else stays in the provider's own words, for the mismatch to show."""
-    session = ga_session(confirmed, PCM_24)
-    assert decode("openai", {"type": "session.updated", "session": session}) == SessionUpdated(expected, PCM24)
-    session = ga_session(PCM_24, confirmed)
-    assert decode("openai", {"type": "session.updated", "session": session}) == SessionUpdated(PCM24, expected)
-
-
-@pytest.mark.parametrize(("name", "confirmed", "expected"), BETA_FORMATS, ids=[row[0] for row in BETA_FORMATS])
-def test_a_confirmed_format_of_the_old_shape_is_read_exactly(name: str, confirmed: Any, expected: Any) -> None:
-    """The same for the flat session."""
-    session = {"input_audio_format": confirmed, "output_audio_format": "pcm16"}
-    assert decode("openai-beta", {"type": "session.updated", "session": session}) == SessionUpdated(expected, PCM24)
-    session = {"input_audio_format": "pcm16", "output_audio_format": confirmed}
-    assert decode("openai-beta", {"type": "session.updated", "session": session}) == SessionUpdated(PCM24, expected)
-
-
-@BOTH
-@pytest.mark.parametrize(
-    "session", [{}, {"audio": {}}, {"audio": None}, {"audio": []}, {"audio": {"input": 1}}, None, 5]
-)
-def test_a_session_without_formats_confirms_none(dialect: str, session: Any) -> None:
-    """An acknowledgement that says nothing of formats is a mismatch in the making, never an assumption."""
-    assert decode(dialect, {"type": "session.updated", "session": session}) == SessionUpdated("no format", "no format")
-
-
-@BOTH
-def test_an_acknowledgement_in_the_other_shape_confirms_nothing(dialect: str) -> None:
-    """A server that echoes the other shape has confirmed nothing that was asked of it."""
-    ga = ga_session(PCM_24, PCM_24)
-    beta = {"input_audio_format": "pcm16", "output_audio_format": "pcm16"}
-    session = {"openai": beta, "openai-beta": ga}[dialect]
-    assert decode(dialect, {"type": "session.updated", "session": session}) == SessionUpdated("no format", "no format")
 
 
 # --- what is no event -------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import typing
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +12,10 @@ from openai.types.beta.realtime import RealtimeServerEvent as BetaServerEvent
 from openai.types.realtime import RealtimeClientEvent as GaClientEvent
 from openai.types.realtime import RealtimeServerEvent as GaServerEvent
 from pydantic import BaseModel, TypeAdapter
+
+from voxpipe.dialects import get_dialect
+from voxpipe.sansio.dialect import Wire
+from voxpipe.sansio.realtime import ProviderEvent
 
 UNIONS: dict[tuple[str, str], Any] = {
     ("openai", "client"): GaClientEvent,
@@ -45,3 +50,15 @@ def vendor_names(dialect: str, side: str) -> set[str]:
     """The type of every message in the vendor's union."""
     members = typing.get_args(typing.get_args(UNIONS[dialect, side])[0])
     return {typing.get_args(member.model_fields["type"].annotation)[0] for member in members}
+
+
+def ga_session(uplink: Wire, downlink: Wire) -> Wire:
+    """A GA session with formats."""
+    audio = {"input": {"format": uplink}, "output": {"format": downlink}}
+    return {"type": "realtime", "id": "sess_1", "object": "realtime.session", "audio": audio}
+
+
+def decode(dialect: str, message: Wire) -> ProviderEvent:
+    """Decode a message as it would come off the socket."""
+    spelling = get_dialect(dialect)
+    return spelling.decode(spelling.parse(json.dumps(message)))

@@ -14,6 +14,7 @@ import trio
 
 from voxpipe.actors.monotonic import now_ns
 from voxpipe.actors.sink import CallLog
+from voxpipe.apart import apart
 from voxpipe.config import ToolsConfig
 from voxpipe.sansio.effects import CallTool
 from voxpipe.sansio.tool_words import After, ToolAnswered, ToolSchema
@@ -103,11 +104,12 @@ class ToolRunner:
         running.scope.deadline = trio.current_time() + tool.timeout_s
         self.statistics.called += 1
         self._log.record("tool.called", {"call_id": call.call_id, "name": call.name, "arguments": call.arguments})
-        try:
-            with running.scope:
-                output = self._bound(write_result(await tool.call(self._context, arguments)))
-        except Exception as error:  # noqa: BLE001 - somebody else's code, which must not end the leg
-            return self._fail(running, f"failed: {type(error).__name__}: {error}", error)
+        output = ""
+        faults: list[Exception] = []
+        with apart(faults.append), running.scope:
+            output = self._bound(write_result(await tool.call(self._context, arguments)))
+        if faults:
+            return self._fail(running, f"failed: {type(faults[0]).__name__}: {faults[0]}", faults[0])
         if not running.scope.cancelled_caught:
             self._note("answered", running, output=output)
             return output, After.REPLY if tool.replies else After.SILENCE
