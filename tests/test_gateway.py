@@ -117,7 +117,7 @@ async def test_a_crash_is_told_with_the_call_it_ended(
     autojump_clock: MockClock, run_gateway: GatewayMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The record names the error itself, not the group that Trio wraps it in, so that it can be searched for."""
-    monkeypatch.setattr("voxpipe.actors.session.Conversation._take", lambda *_: 1 // 0)
+    monkeypatch.setattr("voxpipe.actors.session.LiveSession._take", lambda *_: 1 // 0)
     async with run_gateway() as it:
         it.call(Script(stays=True, uuid=uuid(1)))
         await trio.sleep(1)

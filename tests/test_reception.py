@@ -141,7 +141,7 @@ async def test_a_crashed_call_is_told_as_failed(
     autojump_clock: MockClock, run_gateway: GatewayMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A bug of ours leaves no dialplan waiting."""
-    monkeypatch.setattr("voxpipe.actors.session.Conversation._take", lambda *_: 1 // 0)
+    monkeypatch.setattr("voxpipe.actors.session.LiveSession._take", lambda *_: 1 // 0)
     async with run_gateway() as it:
         it.call(Script(stays=True, uuid=CALL))
         await trio.sleep(1)

@@ -48,12 +48,12 @@ import trio
 from voxpipe.actors.access import build_access, find_api_key, known_secrets
 from voxpipe.actors.audiosocket_leg import AudioSocketLeg, aclosing_leg
 from voxpipe.actors.chunk_queue import ChunkQueue
+from voxpipe.actors.conversation import Conversation
 from voxpipe.actors.leg_control import LegControl
 from voxpipe.actors.leg_reader import UplinkStatistics, read_leg
 from voxpipe.actors.monotonic import now_ns
 from voxpipe.actors.one_shot import OneShot
 from voxpipe.actors.playout import Playout
-from voxpipe.actors.session import Conversation
 from voxpipe.actors.sink import CallLog, Entry, RecordObserver, write_records
 from voxpipe.actors.tools import ToolRunner
 from voxpipe.actors.transcode import drop_unconverted, transcode_downlink, transcode_uplink

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from voxpipe.actors.session import Conversation
+from voxpipe.actors.conversation import Conversation
 from voxpipe.sansio.realtime import InstructionsRequested, SpeechRequested
 
 SAY = "Say exactly these words, in their own language, and nothing before or after them: "
