@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 from voxpipe.actors.leg_control import LegControl
 from voxpipe.audio import AudioFormat, FormatPair
+from voxpipe.call import Surroundings
 from voxpipe.config import Config
 from voxpipe.config_file import load_config
 from voxpipe.errors import (
@@ -23,7 +24,7 @@ from voxpipe.errors import (
     VoxpipeError,
 )
 from voxpipe.gateway import Gateway
-from voxpipe.leg import LegOutcome, Surroundings, run_leg
+from voxpipe.leg import LegOutcome, run_leg
 from voxpipe.sansio.records import Record
 from voxpipe.tools import Tool, ToolContext
 

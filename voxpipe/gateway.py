@@ -26,11 +26,12 @@ from voxpipe.actors.sink import CallLog, Entry, RecordObserver, write_records
 from voxpipe.apart import apart
 from voxpipe.audio import FormatPair
 from voxpipe.builtin_tools import all_tools
+from voxpipe.call import Surroundings
 from voxpipe.config import Config, ProviderConfig, format_address, parse_address
 from voxpipe.context import Ended, LegContext, check_context
 from voxpipe.dialects import get_dialect
 from voxpipe.errors import ConfigError, VoxpipeError
-from voxpipe.leg import LegOutcome, Surroundings, run_leg
+from voxpipe.leg import LegOutcome, run_leg
 from voxpipe.reception import Reception, ended_of
 from voxpipe.sansio.audiosocket import HANGUP
 from voxpipe.sansio.records import format_timestamp

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
-from voxpipe.audio import NS_PER_S
+from voxpipe.audio import NS_PER_S, AudioFormat
+from voxpipe.call import Call
 from voxpipe.errors import describe_error
-
-if TYPE_CHECKING:
-    from voxpipe.audio import AudioFormat
-    from voxpipe.leg import Call
 
 
 def summarise(call: Call, duration_ns: int, records_peak: int) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from voxpipe.config import SessionConfig, structure_config
 from voxpipe.dialects import DIALECTS, get_dialect
 from voxpipe.sansio.dialect import Wire
 from voxpipe.sansio.realtime import (
+    AddMessage,
     CancelResponse,
     ClearAudio,
     Command,
@@ -82,7 +83,20 @@ PLAIN: list[tuple[Command, Wire]] = [
             "item": {"type": "function_call_output", "call_id": "call_1", "output": '{"open":"täglich"}'},
         },
     ),
+    (
+        AddMessage("vx_item_1", "caller", "Is it open?"),
+        {
+            "type": "conversation.item.create",
+            "item": {
+                "id": "vx_item_1",
+                "type": "message",
+                "role": "user",
+                "content": [{"type": "input_text", "text": "Is it open?"}],
+            },
+        },
+    ),
 ]
+AGENT_CONTENT = {"openai": "output_text", "openai-beta": "text"}
 INSTRUCTED: dict[str, Wire] = {
     "openai": {"type": "session.update", "session": {"type": "realtime", "instructions": "Be kind."}},
     "openai-beta": {"type": "session.update", "session": {"instructions": "Be kind."}},
@@ -334,3 +348,15 @@ def test_without_tools_there_is_no_key(dialect: str) -> None:
     """A provider that knows no tools is not asked for none, and tools given by hand in ``extra`` stay."""
     assert "tools" not in configure(dialect, {})
     assert configure(dialect, {"extra": {"tools": [OTHER]}})["tools"] == [OTHER]
+
+
+@BOTH
+def test_what_the_agent_has_said_is_an_item_of_the_assistant(dialect: str) -> None:
+    """The content of such an item has another type in each shape."""
+    message = encode(dialect, AddMessage("vx_item_2", "agent", "Every day."))
+    assert message["item"] == {
+        "id": "vx_item_2",
+        "type": "message",
+        "role": "assistant",
+        "content": [{"type": AGENT_CONTENT[dialect], "text": "Every day."}],
+    }

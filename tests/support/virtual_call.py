@@ -16,8 +16,9 @@ import trio.testing
 
 from voxpipe.actors.leg_control import LegControl
 from voxpipe.audio import SLIN8, AudioFormat
+from voxpipe.call import Surroundings
 from voxpipe.config import Config, structure_config
-from voxpipe.leg import LegOutcome, Surroundings, run_leg
+from voxpipe.leg import LegOutcome, run_leg
 from voxpipe.sansio.records import Record, parse_line
 from voxpipe.testing.provider import Provider
 from voxpipe.testing.provider_evidence import ProviderSession

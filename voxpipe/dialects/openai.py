@@ -8,7 +8,7 @@ written as null, since an absent key leaves the server's own detection on.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from voxpipe.audio import ALAW8, PCM24, ULAW8, AudioFormat
@@ -27,6 +27,7 @@ from voxpipe.sansio.dialect import (
     text,
 )
 from voxpipe.sansio.realtime import (
+    AddMessage,
     AudioCleared,
     AudioCommitted,
     AudioCompleted,
@@ -147,6 +148,18 @@ def response_create(command: CreateResponse) -> Wire:
     if command.instructions is None:
         return {"type": "response.create"}
     return {"type": "response.create", "response": {"instructions": command.instructions}}
+
+
+def add_message(agent_content: str) -> Callable[[AddMessage], Wire]:
+    """Spell a message that enters the conversation as text; the type of an agent's content is the caller's to name."""
+
+    def encode(command: AddMessage) -> Wire:
+        role, kind = ("user", "input_text") if command.speaker == "caller" else ("assistant", agent_content)
+        content = [{"type": kind, "text": command.text}]
+        item = {"id": command.item_id, "type": "message", "role": role, "content": content}
+        return {"type": "conversation.item.create", "item": item}
+
+    return encode
 
 
 COUNTED = re.compile(r"(\d+)(?:\.\d+)?\s*ms is (?:already )?shorter than", re.IGNORECASE)
@@ -287,6 +300,7 @@ COMMANDS: dict[type, Any] = {
         "audio_end_ms": command.audio_end_ms,
     },
     DeleteItem: lambda command: {"type": "conversation.item.delete", "item_id": command.item_id},
+    AddMessage: add_message("output_text"),
     SendToolResult: lambda command: {
         "type": "conversation.item.create",
         "item": {"type": "function_call_output", "call_id": command.call_id, "output": command.output},

@@ -14,6 +14,7 @@ from voxpipe.dialects.openai import (
     EVENTS,
     INSTRUCTIONS,
     OPENAI,
+    add_message,
     max_tokens,
     noise_reduction,
     tools,
@@ -21,7 +22,7 @@ from voxpipe.dialects.openai import (
     turn_detection,
 )
 from voxpipe.sansio.dialect import EventSpelling, Key, Wire, overlay
-from voxpipe.sansio.realtime import ConfigureSession, InstructSession, SessionUpdated
+from voxpipe.sansio.realtime import AddMessage, ConfigureSession, InstructSession, SessionUpdated
 
 FORMATS: dict[AudioFormat, str] = {PCM24: "pcm16", ULAW8: "g711_ulaw", ALAW8: "g711_alaw"}
 NAMES: dict[str, AudioFormat] = {name: format_ for format_, name in FORMATS.items()}
@@ -77,7 +78,12 @@ OPENAI_BETA = attrs.evolve(
             },
         ),
     },
-    commands={**COMMANDS, ConfigureSession: _session_update, InstructSession: _instructions_update},
+    commands={
+        **COMMANDS,
+        ConfigureSession: _session_update,
+        InstructSession: _instructions_update,
+        AddMessage: add_message("text"),
+    },
     audio_keys={"input_audio_buffer.append": "audio", "response.audio.delta": "delta"},
     unknown_keys=frozenset({"session.turn_detection.idle_timeout_ms"}),
 )

@@ -18,6 +18,8 @@ import attrs
 
 from voxpipe.audio import AudioFormat
 
+OURS = "voxpipe:"
+
 
 @attrs.frozen
 class Part:
@@ -26,6 +28,16 @@ class Part:
     response_id: str
     item_id: str
     content_index: int
+
+    @classmethod
+    def of_ours(cls, name: str) -> Part:
+        """Name a stretch that is no agent's: a prompt."""
+        return cls(OURS + name, name, 0)
+
+    @property
+    def ours(self) -> bool:
+        """Whether it is a prompt of ours, of which the provider knows nothing."""
+        return self.response_id.startswith(OURS)
 
 
 @attrs.define(eq=False)

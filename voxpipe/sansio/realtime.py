@@ -6,6 +6,8 @@ connection opened, the playout was cut, the leg ended) are events like the other
 
 from __future__ import annotations
 
+from typing import Literal
+
 import attrs
 
 from voxpipe.audio import AudioFormat, FormatPair
@@ -73,6 +75,15 @@ class DeleteItem:
     item_id: str
 
 
+@attrs.frozen
+class AddMessage:
+    """Put words into the conversation as an item of ours: what the caller did or said, or what the agent has said."""
+
+    item_id: str
+    speaker: Literal["caller", "agent"]
+    text: str
+
+
 Command = (
     ConfigureSession
     | InstructSession
@@ -82,6 +93,7 @@ Command = (
     | CancelResponse
     | TruncateItem
     | DeleteItem
+    | AddMessage
     | SendToolResult
 )
 

@@ -12,6 +12,7 @@ from typing import Final
 import attrs
 
 from voxpipe.sansio.realtime import (
+    AddMessage,
     AudioCleared,
     AudioCommitted,
     AudioCompleted,
@@ -159,6 +160,7 @@ ACKS: Final[dict[type, type]] = {
     ClearAudio: AudioCleared,
     TruncateItem: ItemTruncated,
     DeleteItem: ItemDeleted,
+    AddMessage: ItemAdded,
     SendToolResult: ItemAdded,
 }
 """The event that confirms a command. Where both name an item, a response or a tool call, it must be the same one."""
