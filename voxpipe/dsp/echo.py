@@ -43,7 +43,10 @@ ALIKE = 0.55
 """The correlation from which on the uplink runs like the playout; the speech of two people has less than 0.4."""
 MEMORY_FRAMES = 100
 """Time constant of the correlation: 2 s, some eight syllables."""
-KNOWN_AFTER_FRAMES = 40
+KNOWN_AFTER_FRAMES = 25
+"""The likeness must have been greatest at one and the same lag for half a second: a word that happens to begin with one
+of the agent's is alike for less.
+"""
 SMOOTHING_FRAMES = 15
 """Time constant of the powers that the coupling is the ratio of; a ratio of single frames is mostly chance."""
 FALL, RISE = 0.10, 0.05
@@ -87,6 +90,7 @@ class Echo:
         self._noise = np.full(bands, _power(FLOOR_DBFS))
         self._likeness = _Likeness(bands)
         self._delay_frames: int | None = None
+        self._best_frames = self._alike_frames = 0
 
     def play(self, frame: bytes) -> None:
         """Take note of a frame that was written to the caller, silence included."""
@@ -132,11 +136,15 @@ class Echo:
     def _learn(self, heard: Powers) -> None:
         likeness = self._likeness.add(_decibels(heard), _decibels(self._played))
         best = int(likeness.argmax())
-        alike = self._likeness.frames >= KNOWN_AFTER_FRAMES and likeness[best] > ALIKE
+        self._alike_frames = self._alike_frames + 1 if likeness[best] > ALIKE and best == self._best_frames else 0
+        self._best_frames = best
+        alike = self._alike_frames >= KNOWN_AFTER_FRAMES
         if alike:
             self._delay_frames = best
         # At an unknown lag the least of all makes the highest ratio, which the coupling cannot exceed.
-        played = self._smooth_played.min(axis=0) if self._delay_frames is None else self._smooth_played[self._delay_frames]
+        played = (
+            self._smooth_played.min(axis=0) if self._delay_frames is None else self._smooth_played[self._delay_frames]
+        )
         ratio_db = np.maximum(_decibels(self._smooth_heard) - _decibels(played), LEAST_COUPLING_DB)
         step_db = ratio_db - self._coupling_db
         share = np.where(step_db < 0, FALL, RISE if alike else 0.0)
@@ -147,7 +155,7 @@ class _Likeness:
     """Correlation of the uplink with the playout at each lag, of all bands together, with a fading memory."""
 
     def __init__(self, bands: int) -> None:
-        self.frames = 0
+        self._frames = 0
         self._mean_heard = np.zeros(bands)
         self._mean_played = np.zeros((MAX_DELAY_FRAMES, bands))
         self._square_heard = 0.0
@@ -156,8 +164,8 @@ class _Likeness:
 
     def add(self, heard: Powers, played: Powers) -> Powers:
         """Take the levels of a frame, and of the playout at each lag; return the correlation at each lag."""
-        self.frames += 1
-        share = 1 / min(self.frames, MEMORY_FRAMES)
+        self._frames += 1
+        share = 1 / min(self._frames, MEMORY_FRAMES)
         apart_heard = heard - self._mean_heard
         apart_played = played - self._mean_played
         self._mean_heard += share * apart_heard

