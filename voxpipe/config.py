@@ -18,6 +18,7 @@ from voxpipe.audio import AudioFormat, FormatPair
 from voxpipe.errors import ConfigError
 from voxpipe.keys import between, key, zero_or
 from voxpipe.structuring import first_fault, make_converter
+from voxpipe.voice_config import VoiceConfig
 
 DIGITS = tuple("0123456789*#ABCD")
 
@@ -309,12 +310,15 @@ class Config:
     leg: LegConfig = key(LegConfig, "The telephone side.")
     provider: ProviderConfig = key(ProviderConfig, "The provider's side.")
     session: SessionConfig = key(SessionConfig, "What the agent is told.")
+    voice: VoiceConfig = key(VoiceConfig, "Hearing the caller's voice here.")
     context: ContextConfig = key(ContextConfig, "What calls are announced to.")
     tools: ToolsConfig = key(ToolsConfig, "What the agent may do.")
     log: LogConfig = key(LogConfig, "The evidence.")
     limits: LimitsConfig = key(LimitsConfig, "The bounds of the queues.")
 
     def __attrs_post_init__(self) -> None:
+        if self.voice.detect == "on" and self.session.push_to_talk:
+            raise ConfigError("voice.detect", "expected off with session.push_to_talk: one of them ends the turns")
         if self.leg.idle_timeout_s and self.session.turn_detection.type == "none":
             raise ConfigError(
                 "leg.idle_timeout_s",
@@ -333,6 +337,7 @@ TABLES = (
     LegConfig,
     ProviderConfig,
     SessionConfig,
+    VoiceConfig,
     ContextConfig,
     ToolsConfig,
     LogConfig,

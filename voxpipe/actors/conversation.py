@@ -77,6 +77,7 @@ class Conversation:
         downlink: ChunkQueue,
         formats: OneShot[FormatPair],
         cut: Callable[[int], CutPoint],
+        hold: Callable[[bool], None],
         tools: ToolRunner,
         on_lost: Callable[[], None],
     ) -> None:
@@ -95,6 +96,7 @@ class Conversation:
             appends=appends,
             downlink=downlink,
             cut=cut,
+            hold=hold,
             tools=tools,
         )
         self._agreed = formats

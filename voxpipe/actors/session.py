@@ -26,7 +26,20 @@ from voxpipe.audio import NS_PER_S, FormatPair
 from voxpipe.config import ProviderConfig
 from voxpipe.errors import RemoteProtocolError, SessionError, describe_error
 from voxpipe.sansio.dialect import Dialect, Wire
-from voxpipe.sansio.effects import CallTool, CancelTools, Close, CutPlayout, Effect, Fail, Note, Renew, Send, Settle
+from voxpipe.sansio.effects import (
+    CallTool,
+    CancelTools,
+    Close,
+    CutPlayout,
+    Effect,
+    Fail,
+    HoldPlayout,
+    Note,
+    Renew,
+    ResumePlayout,
+    Send,
+    Settle,
+)
 from voxpipe.sansio.ledger import CutPoint
 from voxpipe.sansio.realtime import AudioReceived, Connected, ConnectionLost, Event, PlayoutCut, Superseded, TookOver
 from voxpipe.sansio.session import Session
@@ -57,6 +70,7 @@ class Joint:
     appends: trio.MemoryReceiveChannel[bytes]
     downlink: ChunkQueue
     cut: Callable[[int], CutPoint]
+    hold: Callable[[bool], None]
     tools: ToolRunner
     tickets: Tickets = attrs.field(factory=Tickets)
     appended: AppendStatistics = attrs.field(factory=AppendStatistics)
@@ -254,6 +268,8 @@ class LiveSession:
                     self._joint.tickets.settle(ticket, error)
                 case CutPlayout():
                     self.feed(PlayoutCut(self._cut_playout()))
+                case HoldPlayout() | ResumePlayout():
+                    self._joint.hold(isinstance(effect, HoldPlayout))
                 case CallTool():
                     self._joint.tools.call(effect, self._observer.feed)
                 case CancelTools():

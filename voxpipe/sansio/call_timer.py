@@ -5,6 +5,7 @@ from __future__ import annotations
 from voxpipe.audio import NS_PER_S
 from voxpipe.config import LegConfig, TurnDetectionConfig
 from voxpipe.sansio.realtime import DrainRequested, LocalEvent, SpeechRequested, WarningDue
+from voxpipe.sansio.voice_words import HoldOver
 
 WARNING = "The call ends in {:g} seconds: bring the conversation to its end now, and say goodbye."
 LIMIT_REACHED = "call limit reached"
@@ -19,6 +20,7 @@ class CallTimer:
         self._idle_instructions = config.idle_instructions
         self._warning = WARNING.format(config.warn_before_end_s)
         self._idle_at_ns: int | None = None
+        self._hold_at_ns: int | None = None
         self._warn_at_ns: int | None = None
         self._end_at_ns: int | None = None
         if config.max_call_s:
@@ -34,7 +36,7 @@ class CallTimer:
     @property
     def deadline_ns(self) -> int | None:
         """When ``take_due`` must be called, at the latest."""
-        deadlines = (self._idle_at_ns, self._warn_at_ns, self._end_at_ns)
+        deadlines = (self._hold_at_ns, self._idle_at_ns, self._warn_at_ns, self._end_at_ns)
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def note_silence(self, now_ns: int) -> None:
@@ -46,9 +48,16 @@ class CallTimer:
         """Take note that somebody speaks, or is about to."""
         self._idle_at_ns = None
 
+    def hold_until(self, at_ns: int | None) -> None:
+        """Take note that the playout is held until then, or no more."""
+        self._hold_at_ns = at_ns
+
     def take_due(self, now_ns: int) -> list[LocalEvent]:
         """Return what is due, each once; silence counts anew when it is noted anew."""
         due: list[LocalEvent] = []
+        if self._hold_at_ns is not None and now_ns >= self._hold_at_ns:
+            self._hold_at_ns = None
+            due.append(HoldOver())
         if self._warn_at_ns is not None and now_ns >= self._warn_at_ns:
             self._warn_at_ns = None
             due.append(WarningDue(self._warning))

@@ -22,10 +22,13 @@ class Cuts:
         self._answers = answers
         self._server_interrupts = detection.interrupts
         self._waits = False
+        self._cutting: frozenset[str] = frozenset()
 
     def begin(self) -> bool:
         """Take note that the agent is to fall silent; tell whether the playout must be cut for it."""
         begins, self._waits = not self._waits, True
+        # A response that begins before the ledger has answered is not of this cut.
+        self._cutting = frozenset(self._answers.audible)
         return begins
 
     def finish(self, point: CutPoint) -> list[Command]:
@@ -36,7 +39,7 @@ class Cuts:
         point = point.without(self.foreign)
         begun = {cut.part.item_id for cut in point.begun} | {part.item_id for part in point.heard}
         unbegun = [part.item_id for part in point.unbegun]
-        for response_id, item_ids in self._answers.cut(begun).items():
+        for response_id, item_ids in self._answers.cut(self._cutting, begun).items():
             # Items of which no audio has come yet are not the ledger's to know.
             unbegun += item_ids
             if not self._server_interrupts:

@@ -50,6 +50,16 @@ class CutPlayout:
 
 
 @attrs.frozen
+class HoldPlayout:
+    """Play nothing more for now, at once; what waits stays."""
+
+
+@attrs.frozen
+class ResumePlayout:
+    """Go on with the next sample."""
+
+
+@attrs.frozen
 class AwaitPlayout:
     """Answer with ``PlayoutFinished`` when the caller has heard all that was sent before."""
 
@@ -105,4 +115,17 @@ class Note:
 
 Chunk = Play | CompletePart | FinishResponse | AwaitPlayout
 """What travels to the downlink converter, in order."""
-Effect = Send | Chunk | CutPlayout | Settle | CallTool | CancelTools | Renew | Fail | Close | Note
+Effect = (
+    Send
+    | Chunk
+    | CutPlayout
+    | HoldPlayout
+    | ResumePlayout
+    | Settle
+    | CallTool
+    | CancelTools
+    | Renew
+    | Fail
+    | Close
+    | Note
+)

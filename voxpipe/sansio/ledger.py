@@ -140,6 +140,7 @@ class Ledger:
         self._heard: list[Part] = []
         self._epoch = 0
         self._in_underrun = False
+        self._held = False
         self._received = self._played = self._padding = self._dropped = self._stale = self._overrun = 0
         self._frames = self._cuts = self._underruns = self._underrun_frames = self._peak = 0
 
@@ -166,6 +167,8 @@ class Ledger:
     @property
     def ready(self) -> bool:
         """Whether ``take`` would give a frame."""
+        if self._held:
+            return False
         waiting_bytes = len(self._waiting) - self._read_bytes
         if not 0 < waiting_bytes < self._format.frame_bytes:
             return waiting_bytes > 0
@@ -248,6 +251,10 @@ class Ledger:
             self._played += samples
             self._settle(account)
 
+    def hold(self, held: bool) -> None:
+        """Give no frame from now on, or go on with the next sample; all else goes on. A cut ends a hold."""
+        self._held = held
+
     def cut(self) -> CutPoint:
         """Drop all that waits, and tell how much of each part was played."""
         begun, unbegun = [], []
@@ -267,7 +274,7 @@ class Ledger:
         self._accounts.clear()
         self._open_responses.clear()
         heard, self._heard = tuple(self._heard), []
-        self._in_underrun = False
+        self._in_underrun = self._held = False
         return CutPoint(tuple(begun), tuple(unbegun), dropped, self._epoch, heard)
 
     def statistics(self) -> LedgerStatistics:
@@ -312,7 +319,7 @@ class Ledger:
                 self._heard.append(account.part)
 
     def _note_underrun(self) -> None:
-        if not self.answering:
+        if self._held or not self.answering:
             return
         self._underrun_frames += 1
         if not self._in_underrun:

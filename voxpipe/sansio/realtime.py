@@ -14,6 +14,7 @@ from voxpipe.audio import AudioFormat, FormatPair
 from voxpipe.config import SessionConfig
 from voxpipe.sansio.ledger import CutPoint
 from voxpipe.sansio.tool_words import SendToolResult, ToolAnswered, ToolCallRequested, ToolSchema
+from voxpipe.sansio.voice_words import VoiceEvent
 
 # --- commands ---------------------------------------------------------------------------------------------------------
 
@@ -409,6 +410,7 @@ LocalEvent = (
     | SpeechRequested
     | InstructionsRequested
     | WarningDue
+    | VoiceEvent
     | ToolAnswered
     | DrainRequested
 )

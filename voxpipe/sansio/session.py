@@ -48,6 +48,7 @@ from voxpipe.audio import NS_PER_S
 from voxpipe.errors import AckTimeout, CommandRefused, FormatMismatch, LocalProtocolError, SessionError, SessionLost
 from voxpipe.sansio.effects import AwaitPlayout, Close, Effect, Fail, FinishResponse, Note, Renew
 from voxpipe.sansio.lifetime import Due
+from voxpipe.sansio.pending import Pending
 from voxpipe.sansio.realtime import (
     AudioCommitted,
     AudioCompleted,
@@ -71,7 +72,6 @@ from voxpipe.sansio.realtime import (
     SpeechStarted,
     SpeechStopped,
     Superseded,
-    TalkPressed,
     TookOver,
 )
 from voxpipe.sansio.session_parts import SessionParts
@@ -233,14 +233,15 @@ class Session(SessionParts):
     # --- turns --------------------------------------------------------------------------------------------------------
 
     def _answer_turn(self, event: AudioCommitted) -> None:
-        if self._acknowledge(event) and self._state is READY:  # otherwise it was the provider that ended the turn
-            self._turns.end_by_hand()
+        confirmed = self._acknowledge(event)
+        if confirmed and self._state is READY:  # otherwise it was the provider that ended the turn
+            self._turns.end_by_hand(confirmed.command_id, event.item_id)
             self._turns.go_on()  # before words about results, which this answer will know
             self._go_on()
 
     def _take_turn(self, event: TurnEvent) -> None:
         self._turns.take(event)
-        if isinstance(event, TalkPressed):
+        if self._turns.by_hand(event):
             speaks = self._turns.caller_speaks
             self._tool_calls.follow(SpeechStarted(None, None) if speaks else SpeechStopped(None, None))
         elif isinstance(event, SpeechStarted | SpeechStopped):
@@ -341,12 +342,12 @@ class Session(SessionParts):
 
     # --- commands and their answers -----------------------------------------------------------------------------------
 
-    def _acknowledge(self, event: Any) -> bool:
-        """Settle the command that an event confirms; tell whether there was one."""
+    def _acknowledge(self, event: Any) -> Pending | None:
+        """Settle the command that an event confirms; return it, if there was one."""
         confirmed = self._commands.confirm(event)
         if confirmed is not None:
             self._commands.settle(confirmed.ticket)
-        return confirmed is not None
+        return confirmed
 
     def _note(self, event_type: str, data: dict[str, Any]) -> None:
         self._emit(Note(event_type, data))

@@ -22,6 +22,7 @@ from voxpipe.sansio.tool_calls import ToolCalls
 from voxpipe.sansio.tool_words import ToolSchema
 from voxpipe.sansio.transitions import CLOSED, CONNECTING, DRAINING, FAILED, READY, STANDBY, State
 from voxpipe.sansio.turns import Turns
+from voxpipe.voice_config import VoiceConfig
 
 
 class SessionParts:
@@ -37,6 +38,7 @@ class SessionParts:
         timer: CallTimer | None = None,
         tools: tuple[ToolSchema, ...] = (),
         stands_by: bool = False,
+        voice: VoiceConfig | None = None,
         command_ids: Callable[[int], str] = "vx_{}".format,
     ) -> None:
         self._dialect = dialect
@@ -57,7 +59,7 @@ class SessionParts:
         self._effects: list[Effect] = []
         self._answers = Answers()
         self._audio = AgentAudio(self._answers, formats.downlink, self._commands, self._emit)
-        self._turns = Turns(self._answers, config, self._commands, self._timer, self._emit)
+        self._turns = Turns(self._answers, config, self._commands, self._timer, self._emit, voice or VoiceConfig())
         self._tool_calls = ToolCalls(self._answers, config.turn_detection, self._commands, self._emit)
         self._restoration = Restoration(self._commands)
         self._ack_ns: int | None = None

@@ -48,10 +48,13 @@ from voxpipe.sansio.realtime import (
     Superseded,
     TalkPressed,
     TookOver,
+    TranscriptionCompleted,
+    TranscriptionFailed,
     TruncateItem,
     WarningDue,
 )
 from voxpipe.sansio.tool_words import SendToolResult, ToolAnswered, ToolCallRequested
+from voxpipe.sansio.voice_words import HoldOver, VoiceStarted, VoiceStopped
 
 
 class State(enum.Enum):
@@ -141,6 +144,11 @@ TRANSITIONS: Final[dict[State, dict[type, Transition]]] = {
     READY: {
         ResponseDone: _stay(READY, "_finish_response"),
         TalkPressed: _stay(READY, "_take_turn"),
+        VoiceStarted: _stay(READY, "_take_turn"),
+        VoiceStopped: _stay(READY, "_take_turn"),
+        HoldOver: _stay(READY, "_take_turn"),
+        TranscriptionCompleted: _stay(READY, "_take_turn"),
+        TranscriptionFailed: _stay(READY, "_take_turn"),
         SpeechRequested: _stay(READY, "_take_turn"),
         InstructionsRequested: _stay(READY, "_take_turn"),
         WarningDue: _stay(READY, "_take_turn"),

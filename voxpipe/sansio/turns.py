@@ -11,6 +11,7 @@ from voxpipe.sansio.call_timer import CallTimer
 from voxpipe.sansio.commands import Commands
 from voxpipe.sansio.cuts import Cuts
 from voxpipe.sansio.effects import CutPlayout, Effect, Note
+from voxpipe.sansio.holds import Holds
 from voxpipe.sansio.pending import Pending
 from voxpipe.sansio.realtime import (
     ClearAudio,
@@ -24,12 +25,25 @@ from voxpipe.sansio.realtime import (
     SpeechStarted,
     SpeechStopped,
     TalkPressed,
+    TranscriptionCompleted,
+    TranscriptionFailed,
     WarningDue,
 )
 from voxpipe.sansio.requests import Requests
+from voxpipe.sansio.voice_words import HoldOver, VoiceEvent, VoiceStarted, VoiceStopped
+from voxpipe.voice_config import VoiceConfig
 
 TurnEvent = (
-    SpeechStarted | SpeechStopped | PlayoutCut | TalkPressed | SpeechRequested | InstructionsRequested | WarningDue
+    SpeechStarted
+    | SpeechStopped
+    | PlayoutCut
+    | TalkPressed
+    | VoiceEvent
+    | TranscriptionCompleted
+    | TranscriptionFailed
+    | SpeechRequested
+    | InstructionsRequested
+    | WarningDue
 )
 
 
@@ -43,6 +57,7 @@ class Turns:
         commands: Commands,
         timer: CallTimer,
         emit: Callable[[Effect], None],
+        voice: VoiceConfig,
     ) -> None:
         self.caller_turns = 0
         self.cuts = Cuts(answers, config.turn_detection)
@@ -52,6 +67,7 @@ class Turns:
         self._commands = commands
         self._timer = timer
         self._emit = emit
+        self._holds = Holds(voice, config, commands, timer, emit, cut=self._barge_in, answer=self._answer)
 
     @property
     def agent_busy(self) -> bool:
@@ -84,6 +100,12 @@ class Turns:
                     self._commands.send(command)
             case TalkPressed(agent_speaks):
                 self._press(barges_in=agent_speaks or self._answers.uncut > 0)
+            case VoiceStarted() | VoiceStopped():
+                self._hear_voice(event)
+            case TranscriptionCompleted() | TranscriptionFailed():
+                self._holds.hear(event)
+            case HoldOver():
+                self._holds.expire()
             case SpeechRequested():
                 self._request(event)
             case InstructionsRequested(instructions, ticket):
@@ -102,13 +124,20 @@ class Turns:
         """What the agent goes by at present, warnings aside."""
         return self._instructions
 
-    def end_by_hand(self) -> None:
-        """Take note that the turn which the caller ended by a key is an item now: it is to be answered."""
-        self.caller_turns += 1
-        self._request(SpeechRequested(None))
+    def by_hand(self, event: TurnEvent) -> bool:
+        """Tell whether an event begins or ends a turn in the provider's stead."""
+        voice = isinstance(event, VoiceStarted | VoiceStopped) and self._holds.makes_turns
+        return voice or isinstance(event, TalkPressed)
+
+    def end_by_hand(self, command_id: str, item_id: str | None) -> None:
+        """Take note that the turn which we ended is an item now: it is to be answered, if words were said."""
+        if not self._holds.put_on_trial(command_id, item_id):
+            self._answer()
 
     def begin_response(self) -> None:
-        """Take note that a response began."""
+        """Take note that a response is about to begin."""
+        if self._holds.held:
+            self._barge_in()
         self._requests.begin()
         self._timer.note_speech()
 
@@ -147,11 +176,30 @@ class Turns:
         self._requests.refuse(command_id, busy=False)
 
     def end(self, error: SessionError) -> None:
-        """Give up the requests that wait."""
+        """Give up the requests that wait, and a hold."""
+        self._holds.release(str(error))
         for request in self._requests.clear():
             self._commands.settle(request.ticket, error)
 
+    def _hear_voice(self, event: VoiceStarted | VoiceStopped) -> None:
+        started = isinstance(event, VoiceStarted)
+        if self._holds.makes_turns:
+            self._requests.note_caller(speaks=started)
+            if started:
+                self._timer.note_speech()
+            else:
+                self._timer.note_silence(self._commands.now_ns)
+        if isinstance(event, VoiceStarted):
+            self._holds.start(agent_heard=event.agent_speaks or self._answers.uncut > 0)
+        else:
+            self._holds.stop(event)
+
+    def _answer(self) -> None:
+        self.caller_turns += 1
+        self._request(SpeechRequested(None))
+
     def _barge_in(self) -> None:
+        self._holds.become_cut()
         if self.cuts.begin():
             self._emit(CutPlayout())
 
