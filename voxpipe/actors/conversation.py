@@ -24,10 +24,10 @@ from voxpipe.actors.access import Access
 from voxpipe.actors.chunk_queue import ChunkQueue
 from voxpipe.actors.monotonic import now_ns
 from voxpipe.actors.one_shot import OneShot
-from voxpipe.actors.session import Ending, Joint, LiveSession
+from voxpipe.actors.session import CARRIED_FRAMES, Ending, Joint, LiveSession
 from voxpipe.actors.sink import CallLog
 from voxpipe.actors.tools import ToolRunner
-from voxpipe.audio import NS_PER_S, FormatPair
+from voxpipe.audio import NS_PER_MS, NS_PER_S, PTIME_MS, FormatPair
 from voxpipe.config import Config
 from voxpipe.errors import AckTimeout, CommandRefused, FormatMismatch, SessionError, SessionLost, describe_error
 from voxpipe.sansio.call_timer import CallTimer
@@ -51,6 +51,7 @@ from voxpipe.sansio.transitions import DRAINING
 FIRST_PAUSE_S = 0.1
 LAST_PAUSE_S = 30.0
 """Between two tries to open a session; each pause is three times the one before."""
+CARRIED_NS = CARRIED_FRAMES * PTIME_MS * NS_PER_MS
 RENEWED = "another session took over"
 
 
@@ -105,7 +106,7 @@ class Conversation:
         self._unwanted = trio.Event()
         self._can_ask = trio.Event()
         self._memory = Memory(transcribes=bool(config.session.transcription.model))
-        self._numbers = itertools.count(1)
+        self.opened = 0
         self._item_numbers = itertools.count(1)
         self._earlier: SessionStatistics | None = None
         self._earlier_peak = 0
@@ -267,7 +268,8 @@ class Conversation:
             tools=self._joint.tools.schemas,
             stands_by=stands_by,
         )
-        return LiveSession(self._joint, machine, formats, self, number=next(self._numbers), serves=not stands_by)
+        self.opened += 1
+        return LiveSession(self._joint, machine, formats, self, number=self.opened, serves=not stands_by)
 
     def _replace(self, session: LiveSession) -> None:
         self._earlier = self.statistics()
@@ -371,13 +373,16 @@ class Conversation:
         rest = self._giving.take(now_ns(), all_=at_once)
         if rest:
             successor.feed(ConversationGiven(tuple(rest)))  # which comes back here
-        elif at_once or (former.pauses and self._giving.complete(now_ns())):
+        elif at_once or (former.pauses(now_ns(), CARRIED_NS) and self._giving.complete(now_ns())):
             self._take_over(successor, self._serving)
 
     def _take_over(self, successor: LiveSession, former: LiveSession) -> None:
-        self.successions.renewed += not self.lost
+        lost = self.lost
         self._successor, self._opens = None, False
         self._replace(successor)
         successor.take_over(former, RENEWED, self._config.session.resume_instructions)
+        if not lost:
+            self.successions.renewed += 1
+            self._log.record("session.renewed", former.machine.underway)
         self._can_ask.set()
         self._changed.set()

@@ -120,7 +120,7 @@ class Memory:
         """Say what of the conversation so far has no words, for the log."""
         caller = [entry for entry in self._entries if isinstance(entry, Said) and entry.speaker == "caller"]
         return {
-            "untranscribed_turns": sum(1 for entry in caller if not entry.text),
+            "untranscribed_turns": sum(not entry.text.strip() for entry in caller),
             "forgotten_items": self.forgotten,
         }
 
@@ -192,8 +192,8 @@ class Giving:
 
     def _spell(self, entry: Said | Called) -> list[Command]:
         match entry:
-            case Said(item_id, speaker, text=text) if text and self._is_new(item_id):
-                return [AddMessage(self._item_ids(), speaker, text)]
+            case Said(item_id, speaker, text=text) if text.strip() and self._is_new(item_id):
+                return [AddMessage(self._item_ids(), speaker, text.strip())]
             case Called(call_id, name, arguments, output):
                 call = [AddToolCall(self._item_ids(), call_id, name, arguments)] if self._is_new(call_id) else []
                 answered = output is not None and self._is_new(f"{call_id} answered")

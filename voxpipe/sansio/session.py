@@ -216,6 +216,7 @@ class Session(SessionParts):
             self._fail(error)
 
     def _finish_response(self, event: ResponseDone) -> None:
+        self._unheard = True
         self._acknowledge(event)
         self._turns.finish_response()
         self._audio.finish(event, self._turns.cuts.epoch)
@@ -226,7 +227,8 @@ class Session(SessionParts):
     def _follow(self, event: ResponseDone | ToolAnswered | ToolCallRequested) -> None:
         self._tool_calls.follow(event)
         over = isinstance(event, ResponseDone) or (isinstance(event, ToolAnswered) and not self._agent_busy)
-        if over and (self._timer.watches_silence or self._renewing) and self._state is READY:
+        watched = self._timer.watches_silence or self._renewing or self._config.turn_detection.type == "none"
+        if over and watched and self._state is READY:
             self._await_playout()
         self._go_on()
 
@@ -306,6 +308,8 @@ class Session(SessionParts):
         self._awaited = max(0, self._awaited - 1)
         if self._awaited or self._agent_busy:
             return
+        if self._unheard:
+            self._unheard, self._played_ns = False, self._now_ns
         if self._state is DRAINING:
             self._close(self._drain_request.reason)
         else:

@@ -55,6 +55,8 @@ class SessionParts:
         self._drain_request = DrainRequested("")
         self._awaited = 0
         self._renewing = False
+        self._unheard = False
+        self._played_ns: int | None = None
         self._left: dict[str, Any] | None = None
         self._effects: list[Effect] = []
         self._answers = Answers()
@@ -95,11 +97,16 @@ class SessionParts:
         """Whether it stands by and knows what it was given."""
         return self._state is STANDBY and self._restoration.done
 
-    @property
-    def pauses(self) -> bool:
-        """Whether nobody speaks, nothing is to be heard and nothing is asked; told once renewal is due."""
-        quiet = not (self._awaited or self._agent_busy or self._turns.caller_speaks or self._commands.pending.count)
-        return self._state is READY and self._renewing and quiet
+    def pauses(self, now_ns: int, within_ns: int) -> bool:
+        """Tell, once renewal is due, whether nobody speaks, nothing is to be heard and nothing is asked.
+
+        Without turn detection nobody tells when the caller speaks: then only for ``within_ns`` after an answer.
+        """
+        quiet = not (self._awaited or self._agent_busy or any(self.underway.values()) or self._commands.pending.count)
+        told = self._config.turn_detection.type != "none" or (
+            self._played_ns is not None and now_ns - self._played_ns <= within_ns
+        )
+        return self._state is READY and self._renewing and quiet and told
 
     @property
     def instructions(self) -> str:
