@@ -172,7 +172,7 @@ WRONG: list[tuple[str, Any, str]] = [
     (
         "asterisk.host",
         "x",
-        "expected one of gateway, leg, provider, session, context, tools, log, limits, got an unknown key",
+        "expected one of gateway, leg, provider, session, voice, context, tools, log, limits, got an unknown key",
     ),
     ("gateway", 5, "expected a table, got 5"),
 ]

@@ -23,6 +23,7 @@ from voxpipe.actors.prompt import Prompt
 from voxpipe.actors.sink import CallLog, RecordObserver
 from voxpipe.actors.tools import ToolRunner
 from voxpipe.actors.transcode import drop_unconverted, transcode_downlink, transcode_uplink
+from voxpipe.actors.voice import VoiceChange, VoiceWatch
 from voxpipe.audio import PTIME_MS, SLIN8, AudioFormat, FormatPair
 from voxpipe.config import Config
 from voxpipe.context import LegContext
@@ -32,6 +33,7 @@ from voxpipe.sansio.clock import Clock
 from voxpipe.sansio.dialect import Dialect
 from voxpipe.sansio.ledger import CutPoint, Ledger
 from voxpipe.sansio.leg import LegFormatConfirmed
+from voxpipe.sansio.voice_words import VoiceStarted, VoiceStopped
 from voxpipe.tools import Tool, ToolContext
 from voxpipe.websocket import Dial, dial_tcp
 
@@ -86,6 +88,7 @@ class Call:
         self.session_formats: OneShot[FormatPair] = OneShot()
         self.playout: OneShot[Playout] = OneShot()
         self.uplink_counts = UplinkStatistics()
+        self.voice = VoiceWatch(config.voice, log, self._take_voice)
         self._given = given
         self._leg_over = trio.Event()
         self._left = False
@@ -107,6 +110,7 @@ class Call:
             downlink=self.downlink,
             formats=self.session_formats,
             cut=self._cut,
+            hold=self._hold,
             tools=self.tools,
             on_lost=lambda: self._session_lost.set(),
         )
@@ -140,6 +144,7 @@ class Call:
             nursery.start_soon(self._learn_format)
             nursery.start_soon(self._drain)
             nursery.start_soon(self._bridge_gaps)
+            nursery.start_soon(self.voice.run, self.leg_formats)
             ending = await self.conversation.ended.get()
             self._note_end(ending.reason, ending.error)
             nursery.start_soon(self._discard_uplink)
@@ -173,14 +178,21 @@ class Call:
                 self.uplink_counts,
                 self._end,
                 self._take_digit,
+                self.voice.heard,
             )
         except ProtocolError as error:
             self._fail(error)
 
     def _take_digit(self, digit: str) -> None:
         if digit == self.config.session.push_to_talk:
-            playout = self.playout.value
-            self.conversation.press_to_talk(agent_speaks=playout is not None and playout.ledger.speaking)
+            self.conversation.press_to_talk(agent_speaks=self._agent_speaks)
+
+    def _take_voice(self, change: VoiceChange) -> None:
+        self.conversation.feed(VoiceStarted(self._agent_speaks) if change.started else VoiceStopped(change.voice_ms))
+
+    @property
+    def _agent_speaks(self) -> bool:
+        return self.playout.value is not None and self.playout.value.ledger.speaking
 
     async def _discard_uplink(self) -> None:
         # Nobody hears it any more, and it is no loss worth a record.
@@ -192,7 +204,14 @@ class Call:
             format_ = await self._keep_up()
             limit_samples = self.config.limits.ledger_s * format_.rate_hz
             ledger = Ledger(format_, limit_samples=limit_samples)
-            playout = Playout(ledger, Clock(now_ns()), format_, self.log, silence_frames=self._kept_up_frames)
+            playout = Playout(
+                ledger,
+                Clock(now_ns()),
+                format_,
+                self.log,
+                silence_frames=self._kept_up_frames,
+                on_written=self.voice.played,
+            )
             self.playout.set(playout)
             await playout.play(self.leg)
         except ProtocolError as error:
@@ -245,6 +264,11 @@ class Call:
         playout = self.playout.value
         point = CutPoint((), (), 0, epoch) if playout is None else playout.ledger.cut()
         return drop_unconverted(self.downlink, point, self.log)
+
+    def _hold(self, held: bool) -> None:
+        if (playout := self.playout.value) is not None:
+            playout.ledger.hold(held)
+            playout.wake()
 
     async def _play_failure(self) -> None:
         prompt = Prompt(self.config.leg.failure_wav, "leg.failure_wav", "failure", self.log)

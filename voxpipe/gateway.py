@@ -30,6 +30,7 @@ from voxpipe.call import Surroundings
 from voxpipe.config import Config, ProviderConfig, format_address, parse_address
 from voxpipe.context import Ended, LegContext, check_context
 from voxpipe.dialects import get_dialect
+from voxpipe.dsp.speech import speech_package
 from voxpipe.errors import ConfigError, VoxpipeError
 from voxpipe.leg import LegOutcome, run_leg
 from voxpipe.reception import Reception, ended_of
@@ -335,6 +336,8 @@ def check_config(config: Config) -> None:
                 path, f"expected {default!r}, since {dialect.name} has no word for the key, got {value!r}"
             )
     _check_templates(config.provider)
+    if config.voice.detect == "on":
+        speech_package()
     check_context(config.context)
     try:
         parse_url(config.provider.url or dialect.url)

@@ -267,6 +267,7 @@ class Conversation:
             timer=CallTimer(self._config.leg, self._start_ns, session.turn_detection),
             tools=self._joint.tools.schemas,
             stands_by=stands_by,
+            voice=self._config.voice,
         )
         self.opened += 1
         return LiveSession(self._joint, machine, formats, self, number=self.opened, serves=not stands_by)

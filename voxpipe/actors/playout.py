@@ -26,13 +26,21 @@ class Playout:
     """The playout of one leg: who waits for it, and what it counts besides the ledger and the clock."""
 
     def __init__(
-        self, ledger: Ledger, clock: Clock, format_: AudioFormat, log: CallLog, *, silence_frames: int = 0
+        self,
+        ledger: Ledger,
+        clock: Clock,
+        format_: AudioFormat,
+        log: CallLog,
+        *,
+        silence_frames: int = 0,
+        on_written: Callable[[bytes], None] = lambda _frame: None,
     ) -> None:
         self.ledger = ledger
         self.clock = clock
         self.silence_frames = silence_frames
         self._format = format_
         self._log = log
+        self._on_written = on_written
         self._arrived = trio.Event()
         self._on_idle: list[Callable[[], None]] = []
         self._answering_epoch: int | None = None
@@ -73,6 +81,7 @@ class Playout:
         self._note_finished()
         self._tell_if_idle()
         await leg.write_frame(self._format, self._format.silence)
+        self._on_written(self._format.silence)
         self._note_tick()
         self.silence_frames += 1
         self._unreported_silence += 1
@@ -85,6 +94,7 @@ class Playout:
         self._answering_epoch = self.ledger.epoch
         await leg.write_frame(self._format, frame.audio)
         self.ledger.mark_played(frame)
+        self._on_written(frame.audio)
         self._note_tick()
         if frame.begins is not None:
             self._log.record(

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import attrs
+import trio
 
+from voxpipe.actors.one_shot import OneShot
+from voxpipe.actors.sink import CallLog
 from voxpipe.audio import PTIME_MS, SLIN8, AudioFormat
 from voxpipe.dsp import Converter
 from voxpipe.dsp.echo import Echo, Heard
-from voxpipe.dsp.speech import Speech, SpeechModel
+from voxpipe.dsp.speech import Speech, SpeechModel, keep_model, take_model
+from voxpipe.sansio.leg import LegFormatConfirmed
 from voxpipe.sansio.voice import VoiceGate, VoiceThresholds, VoiceWindow
+from voxpipe.voice_config import VoiceConfig
 
 
 @attrs.frozen
@@ -18,6 +24,8 @@ class VoiceChange:
     """The caller's voice has started or stopped, and what was found in the frame that decided it."""
 
     started: bool
+    voice_ms: int
+    """How long it has lasted; once it has stopped, without the silence after it."""
     probability: float
     heard: Heard
 
@@ -25,12 +33,55 @@ class VoiceChange:
         """Say it in a record's words."""
         level_dbfs = self.heard.level_dbfs
         return {
+            "voice_ms": self.voice_ms,
             "probability": round(self.probability, 3),
             "level_dbfs": round(level_dbfs, 1) if math.isfinite(level_dbfs) else None,
             "unexplained": round(self.heard.unexplained, 3),
             "echo_coupling_db": round(self.heard.coupling_db, 1),
             "echo_delay_ms": self.heard.delay_ms,
         }
+
+
+class VoiceWatch:
+    """Watches one leg for the caller's voice, each change a record and a call of ``on_change``, which must not wait.
+
+    ``heard`` and ``played`` may be called at any time; before ``run`` has a model, and where none is asked for, they do
+    nothing.
+    """
+
+    def __init__(self, config: VoiceConfig, log: CallLog, on_change: Callable[[VoiceChange], None]) -> None:
+        self._config = config
+        self._log = log
+        self._on_change = on_change
+        self._voice: CallerVoice | None = None
+
+    async def run(self, formats: OneShot[LegFormatConfirmed]) -> None:
+        """Take a speech model, listen until cancelled, and give it back. Waits for the leg's format only."""
+        if self._config.detect == "off":
+            return
+        config = self._config
+        thresholds = VoiceThresholds(
+            config.threshold, config.level_dbfs, config.unexplained, config.min_speech_ms, config.silence_ms
+        )
+        confirmed = await formats.get()
+        model = await trio.to_thread.run_sync(take_model)
+        try:
+            self._voice = CallerVoice(confirmed.uplink, confirmed.downlink, thresholds, model)
+            await trio.sleep_forever()
+        finally:
+            self._voice = None
+            keep_model(model)
+
+    def heard(self, audio: bytes) -> None:
+        """Take caller audio, whole samples."""
+        for change in [] if self._voice is None else self._voice.hear(audio):
+            self._log.record("voice.started" if change.started else "voice.stopped", change.describe())
+            self._on_change(change)
+
+    def played(self, audio: bytes) -> None:
+        """Take what was written to the caller."""
+        if self._voice is not None:
+            self._voice.play(audio)
 
 
 class CallerVoice:
@@ -62,7 +113,7 @@ class CallerVoice:
             probability = self._speech.add(frame)
             started = self._gate.add(VoiceWindow(PTIME_MS, probability, heard.level_dbfs, heard.unexplained))
             if started is not None:
-                changes.append(VoiceChange(started, probability, heard))
+                changes.append(VoiceChange(started, self._gate.voice_ms, probability, heard))
         return changes
 
 

@@ -115,17 +115,5 @@ class Note:
 
 Chunk = Play | CompletePart | FinishResponse | AwaitPlayout
 """What travels to the downlink converter, in order."""
-Effect = (
-    Send
-    | Chunk
-    | CutPlayout
-    | HoldPlayout
-    | ResumePlayout
-    | Settle
-    | CallTool
-    | CancelTools
-    | Renew
-    | Fail
-    | Close
-    | Note
-)
+Playing = CutPlayout | HoldPlayout | ResumePlayout
+Effect = Send | Chunk | Playing | Settle | CallTool | CancelTools | Renew | Fail | Close | Note

@@ -46,6 +46,8 @@ class VoiceGate:
         self._speech_ms = 0
         self._silence_ms = 0
         self._speaking = False
+        self.voice_ms = 0
+        """How long the latest voice lasts, or lasted."""
 
     @property
     def speaking(self) -> bool:
@@ -62,11 +64,15 @@ class VoiceGate:
             self._silence_ms += window.duration_ms
         if not self._speaking and self._speech_ms >= self._thresholds.min_speech_ms:
             self._speaking = True
+            self.voice_ms = self._speech_ms
             return True
         if self._speaking and self._silence_ms >= self._thresholds.silence_ms:
             self._speaking = False
             self._speech_ms = 0
+            self.voice_ms -= self._silence_ms - window.duration_ms
             return False
+        if self._speaking:
+            self.voice_ms += window.duration_ms
         return None
 
     def _counts(self, window: VoiceWindow) -> bool:
