@@ -319,7 +319,8 @@ class Config:
     def __attrs_post_init__(self) -> None:
         if self.voice.detect == "on" and self.session.push_to_talk:
             raise ConfigError("voice.detect", "expected off with session.push_to_talk: one of them ends the turns")
-        if self.leg.idle_timeout_s and self.session.turn_detection.type == "none":
+        told = self.session.turn_detection.type != "none" or self.voice.detect == "on"
+        if self.leg.idle_timeout_s and not told:
             raise ConfigError(
                 "leg.idle_timeout_s",
                 "expected 0 with session.turn_detection.type none: nobody tells when the caller speaks",

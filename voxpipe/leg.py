@@ -53,6 +53,7 @@ from voxpipe.call import Call, Surroundings
 from voxpipe.config import Config
 from voxpipe.context import LegContext
 from voxpipe.dialects import get_dialect
+from voxpipe.dsp.speech import speech_package
 from voxpipe.errors import RemoteProtocolError, VoxpipeError
 from voxpipe.sansio.leg import LegIdentified
 from voxpipe.sansio.records import format_timestamp
@@ -78,13 +79,16 @@ async def run_leg(stream: trio.abc.Stream, config: Config, surroundings: Surroun
     """Answer one AudioSocket connection and join it to a session, until either ends; then hang up.
 
     What peers do wrong ends the leg and is in the outcome and the log. Cancelling it hangs up and completes the log.
-    ``ConfigError``: the tools of configuration and surroundings do not go together.
+    ``ConfigError``: the tools of configuration and surroundings do not go together, or a package for voice detection
+    is missing.
     """
     given = surroundings or Surroundings()
     configured = None if config.leg.format == "auto" else AudioFormat.parse(config.leg.format)
     leg = AudioSocketLeg(stream, configured, write_timeout_s=config.leg.write_timeout_s)
     async with aclosing_leg(leg):
         tools = all_tools(config.tools, given.tools)
+        if config.voice.detect == "on":
+            speech_package()
         try:
             uuid = await _identify(leg, config.leg.uuid_timeout_s)
         except RemoteProtocolError as error:

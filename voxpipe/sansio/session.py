@@ -34,6 +34,9 @@ Requests (the greeting, a turn ended by a key, ``LegControl``) make one response
 ``requests.py``. Who asked holds a ticket, which an effect ``Settle`` gives back with the outcome. What silence and the
 length of the call bring about is due at the deadlines of ``call_timer.py``.
 
+Holds. A voice that is detected on the leg itself holds the playout at once; whether that becomes a cut or the playout
+goes on is told in ``holds.py``.
+
 Tools. A tool call becomes ``CallTool`` and comes back as ``ToolAnswered``; the rest is told in ``tool_calls.py``.
 
 Commands wait in ``pending`` for the event in ``ACKS``, oldest first. Only an unanswered configuration is fatal. Any
