@@ -77,7 +77,7 @@ class Evidence:
 
     outcome: LegOutcome
     records: Sequence[Record]
-    session: ProviderSession
+    sessions: tuple[ProviderSession, ...]
     result: CallResult
     said: bytes
     heard: bytes
@@ -93,7 +93,7 @@ async def run_demo(plan: DemoPlan, terminal: Terminal) -> Demo:
     write_wav(said_path, said, plan.leg_format)
     outcomes: list[LegOutcome] = []
     async with trio.open_nursery() as nursery:
-        provider = Provider(plan.dialect, SCENARIOS[plan.scenario])
+        provider = Provider(plan.dialect, (SCENARIOS[plan.scenario], PARROT))
         provider_host, provider_port = await nursery.start(provider.listen, HOST, 0)
         gateway = _gateway(plan, f"ws://{provider_host}:{provider_port}/v1/realtime", terminal, outcomes)
         async with trio.open_nursery() as serving:
@@ -113,7 +113,7 @@ async def run_demo(plan: DemoPlan, terminal: Terminal) -> Demo:
     lines = outcome.log.read_bytes().splitlines()
     records = [parse_line(line, number) for number, line in enumerate(lines, 1)]
     heard, _ = read_wav(heard_path)
-    evidence = Evidence(outcome, records, provider.sessions[-1], result, said, heard)
+    evidence = Evidence(outcome, records, tuple(provider.sessions), result, said, heard)
     sidecars = sorted(plan.out.glob(f"{outcome.log.stem}.*.wav"))
     return Demo(tuple(judge(evidence, plan)), outcome.summary, (outcome.log, *sidecars, said_path, heard_path))
 
@@ -154,7 +154,9 @@ def _acknowledged(evidence: Evidence) -> Check:
 
 
 def _went_on(evidence: Evidence) -> Check:
-    return Check("session held to the end", evidence.outcome.error is None, evidence.outcome.reason)
+    outcome, sessions = evidence.outcome, evidence.outcome.summary["sessions"]
+    replaced = f"; {sessions['lost']} lost, {sessions['recovered']} of them replaced" if sessions["lost"] else ""
+    return Check("session held to the end", not (outcome.error or sessions["lost"]), outcome.reason + replaced)
 
 
 def _in_order(evidence: Evidence) -> Check:
@@ -176,7 +178,7 @@ def _in_order(evidence: Evidence) -> Check:
 def _provider_heard(evidence: Evidence) -> Check:
     spoken_s = evidence.outcome.summary["uplink"]["seconds"] or 0
     received_s = evidence.outcome.summary["uplink"]["append_seconds"] or 0
-    size_bytes = evidence.session.uplink_bytes
+    size_bytes = sum(session.uplink_bytes for session in evidence.sessions)
     return Check(
         "caller to provider",
         size_bytes > 0,
@@ -206,7 +208,8 @@ def _nothing_lost(evidence: Evidence) -> Check:
     }
     faults = [f"{count} {name}" for name, count in counts.items() if count]
     faults += [f"caller: {fault}" for fault in result.faults]
-    faults += [f"provider: {complaint}" for complaint in evidence.session.complaints if not complaint.harmless]
+    complaints = [complaint for session in evidence.sessions for complaint in session.complaints]
+    faults += [f"provider: {complaint}" for complaint in complaints if not complaint.harmless]
     cut_samples = playout["dropped_samples"]
     peace = "every frame, chunk and record is accounted for"
     return Check("nothing lost", not faults, "; ".join(faults) or f"{peace} ({cut_samples} samples cut by barge-in)")
