@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -10,17 +11,21 @@ from echoes import Loud
 from trio.testing import MockClock
 from virtual_call import CallMaker, Script, VirtualCall, silence, tone
 
+from voxpipe import testing
+from voxpipe.audio import SLIN8
 from voxpipe.config_file import load_config
-from voxpipe.dsp import speech
+from voxpipe.dsp import Converter, speech
 from voxpipe.errors import ConfigError
 from voxpipe.gateway import check_config
 from voxpipe.testing.scenario import SCENARIOS, Scenario
+from voxpipe.wav import read_wav
 
 COMMIT, ASK, CANCEL = "input_audio_buffer.commit", "response.create", "response.cancel"
 TRUNCATE, DELETE, CLEAR = "conversation.item.truncate", "conversation.item.delete", "input_audio_buffer.clear"
 STARTED, STOPPED = "voice.started", "voice.stopped"
 HELD, RESUMED, HOLD_CUT, CUT = "playout.held", "playout.resumed", "playout.hold_cut", "playout.cut"
 
+REAL = dict(speech.PACKAGES)
 TURN = tone(2000) + silence(1600)
 """Two seconds of words, and time until the answer to them is being heard."""
 COUGH = tone(300, amplitude=4000)
@@ -193,7 +198,31 @@ async def test_a_cut_after_a_hold_is_exact(
     assert max(record.t_ns for record in before) <= held.t_ns + 20_000_000
     (truncated,) = call.data(TRUNCATE)
     assert truncated["audio_end_ms"] == sum(record.event_data["samples"] for record in before) // 8
-    assert cut.event_data["held_ms"] == (cut.t_ns - held.t_ns) // 1_000_000 > 100
+    assert cut.event_data["held_ms"] == (cut.t_ns - held.t_ns) // 1_000_000 > 0
+
+
+async def test_only_the_voice_is_sent_where_it_makes_the_turns(autojump_clock: MockClock, make_call: CallMaker) -> None:
+    """A turn is what was said and 600 ms from before; the quiet minutes between two turns are in neither."""
+    audio = silence(3000) + tone(2000) + silence(20_000) + tone(1500) + silence(3000)
+    call = await make_call(Script(audio=audio), session=OURS, voice={"detect": "on"})
+    lengths_ms = [turn.end_ms - turn.start_ms for turn in call.session.turns]
+    assert len(lengths_ms) == 2
+    for length_ms, said_ms in zip(lengths_ms, (2000, 1500), strict=True):
+        assert said_ms + 500 + 300 < length_ms <= said_ms + 500 + 600
+
+
+async def test_words_are_heard_by_the_real_model(
+    autojump_clock: MockClock, make_call: CallMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The demo caller's words make a turn by the model that the extra installs; a tone makes none."""
+    monkeypatch.setattr(speech, "PACKAGES", REAL)
+    audio, format_ = read_wav(Path(testing.__file__).with_name("caller.wav"))
+    words = Converter(format_, SLIN8).convert(audio)[: 16 * 3000]
+    call = await make_call(Script(audio=words + silence(4000)), session=OURS, voice={"detect": "on"})
+    assert sent(call)[:2] == [COMMIT, ASK]
+    assert call.data(STARTED)[0]["probability"] >= 0.5
+    call = await make_call(Script(audio=tone(3000) + silence(2000)), session=OURS, voice={"detect": "on"})
+    assert (sent(call), told(call)) == ([], [])
 
 
 async def test_each_voice_is_a_record(autojump_clock: MockClock, make_call: CallMaker) -> None:
@@ -221,9 +250,10 @@ async def test_the_agent_speaks_up_in_a_silence_of_our_own(autojump_clock: MockC
     """Where the voice makes the turns, silence is known here too, and the agent is asked to speak up after it."""
     leg = {"idle_timeout_s": 3.0}
     audio = tone(1000) + silence(12_000)
-    call = await make_call(Script(audio=audio), "silent", session=OURS, leg=leg, voice={"detect": "on"})
-    stopped, asked = call.of(STOPPED)[0], call.of("timer.due")[0]
-    assert (asked.t_ns - stopped.t_ns) / 1e9 == pytest.approx(3.0, abs=0.05)
+    call = await make_call(Script(audio=audio), session=OURS, leg=leg, voice={"detect": "on"})
+    finished, due = call.of("playout.finished")[0], call.of("timer.due")[0]
+    assert (due.t_ns - finished.t_ns) / 1e9 == pytest.approx(3.0, abs=0.05)
+    assert sent(call)[:3] == [COMMIT, ASK, ASK]
 
 
 @pytest.mark.parametrize(

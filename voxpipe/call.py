@@ -88,7 +88,8 @@ class Call:
         self.session_formats: OneShot[FormatPair] = OneShot()
         self.playout: OneShot[Playout] = OneShot()
         self.uplink_counts = UplinkStatistics()
-        self.voice = VoiceWatch(config.voice, log, self._take_voice)
+        ours = config.session.turn_detection.type == "none"
+        self.voice = VoiceWatch(config.voice, log, self._take_voice, makes_turns=ours)
         self._given = given
         self._leg_over = trio.Event()
         self._left = False
@@ -130,7 +131,14 @@ class Call:
         async with trio.open_nursery() as nursery:
             await nursery.start(self.tools.run)
             nursery.start_soon(self._read)
-            nursery.start_soon(transcode_uplink, self._uplink_end, self.appends, self.leg_formats, self.session_formats)
+            nursery.start_soon(
+                transcode_uplink,
+                self._uplink_end,
+                self.appends,
+                self.leg_formats,
+                self.session_formats,
+                self.voice.pass_on,
+            )
             nursery.start_soon(
                 transcode_downlink,
                 self.downlink,

@@ -115,18 +115,19 @@ def run(downlink: Wave, uplink: Wave, format_: AudioFormat, model: SpeechModel) 
 
 def heard_after(
     agent: Wave, echo: Wave, callers: list[Wave], format_: AudioFormat, model: SpeechModel
-) -> tuple[list[float], int]:
+) -> tuple[tuple[list[float], list[float]], int]:
     """Let each caller speak over the agent, early and late; return how soon each was heard, and how many were not."""
-    delays_ms, missed = [], 0
+    delays_ms: tuple[list[float], list[float]] = ([], [])
+    missed = 0
     for number, caller in enumerate(callers):
-        for at_ms in (500 + 37 * number, 9_000 + 1_003 * number):
+        for when, at_ms in enumerate((500 + 37 * number, 9_000 + 1_003 * number)):
             start = at_ms * format_.rate_hz // 1000
             end = start + len(caller)
             both = echo[:end].copy()
             both[start:] += caller
             starts, _ = run(agent[:end], both, format_, model)
             after = [start_ms - at_ms for start_ms in starts if start_ms > at_ms]
-            delays_ms += after[:1]
+            delays_ms[when].extend(after[:1])
             missed += not after
     return delays_ms, missed
 
@@ -138,8 +139,8 @@ def spread(delays_ms: list[float]) -> str:
 
 def measure_echo(model: SpeechModel, couplings_db: list[float]) -> None:
     """Print the table of the guard."""
-    print("| format | echo dB | delay ms | false starts a minute (each agent) | caller heard after ms | not heard |")
-    print("|---|---|---|---|---|---|")
+    print("| format | echo dB | delay ms | false starts a minute | heard after ms: first second | later | not heard |")
+    print("|---|---|---|---|---|---|---|")
     for format_ in (SLIN8, SLIN16):
         agents = [speak(*voice, AGENT_SAYS, format_.rate_hz)[: 60 * format_.rate_hz] for voice in AGENTS]
         callers = [
@@ -147,14 +148,16 @@ def measure_echo(model: SpeechModel, couplings_db: list[float]) -> None:
         ]
         for coupling_db in couplings_db:
             for delay_ms in (20, 120, 300):
-                false, delays_ms, missed = [], [], 0
+                false, early_ms, late_ms, missed = [], [], [], 0
                 for agent in agents:
                     echo = echo_of(agent, coupling_db, delay_ms, format_.rate_hz) + noise(len(agent), NOISE_DBFS)
                     false.append(len(run(agent, echo, format_, model)[0]))
-                    soon_ms, unheard = heard_after(agent, echo, callers, format_, model)
-                    delays_ms += soon_ms
+                    (early, late), unheard = heard_after(agent, echo, callers, format_, model)
+                    early_ms += early
+                    late_ms += late
                     missed += unheard
-                cells = (format_, coupling_db, delay_ms, false, spread(delays_ms), f"{missed} of {6 * len(callers)}")
+                starts, of = " + ".join(map(str, false)), 2 * len(agents) * len(callers)
+                cells = (format_, coupling_db, delay_ms, starts, spread(early_ms), spread(late_ms), f"{missed} of {of}")
                 print("|", " | ".join(map(str, cells)), "|", flush=True)
 
 

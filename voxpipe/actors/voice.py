@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable
 
 import attrs
@@ -17,6 +18,9 @@ from voxpipe.dsp.speech import Speech, SpeechModel, keep_model, take_model
 from voxpipe.sansio.leg import LegFormatConfirmed
 from voxpipe.sansio.voice import VoiceGate, VoiceThresholds, VoiceWindow
 from voxpipe.voice_config import VoiceConfig
+
+KEPT_FRAMES = 30
+"""Caller audio (600 ms) from before a voice was detected that belongs to its turn: the beginning of its first word."""
 
 
 @attrs.frozen
@@ -45,12 +49,18 @@ class VoiceChange:
 class VoiceWatch:
     """Watches one leg for the caller's voice, each change a record and a call of ``on_change``, which must not wait.
 
-    ``heard`` and ``played`` may be called at any time; before ``run`` has a model, and where none is asked for, they do
-    nothing.
+    The rest may be called at any time; before ``run`` has a model, and where none is asked for, it does nothing. Where
+    the voice ``makes_turns``, only its audio is for the provider: whatever was sent since the last turn becomes part of
+    the next.
     """
 
-    def __init__(self, config: VoiceConfig, log: CallLog, on_change: Callable[[VoiceChange], None]) -> None:
+    def __init__(
+        self, config: VoiceConfig, log: CallLog, on_change: Callable[[VoiceChange], None], *, makes_turns: bool
+    ) -> None:
         self._config = config
+        self._makes_turns = makes_turns
+        self._speaking = False
+        self._kept: deque[bytes] = deque(maxlen=KEPT_FRAMES)
         self._log = log
         self._on_change = on_change
         self._voice: CallerVoice | None = None
@@ -75,6 +85,7 @@ class VoiceWatch:
     def heard(self, audio: bytes) -> None:
         """Take caller audio, whole samples."""
         for change in [] if self._voice is None else self._voice.hear(audio):
+            self._speaking = change.started
             self._log.record("voice.started" if change.started else "voice.stopped", change.describe())
             self._on_change(change)
 
@@ -82,6 +93,17 @@ class VoiceWatch:
         """Take what was written to the caller."""
         if self._voice is not None:
             self._voice.play(audio)
+
+    def pass_on(self, frame: bytes) -> list[bytes]:
+        """Take a frame of caller audio on its way to the provider; return what is to be sent by now."""
+        if self._voice is None or not self._makes_turns:
+            return [frame]
+        self._kept.append(frame)
+        if not self._speaking:
+            return []
+        frames = list(self._kept)
+        self._kept.clear()
+        return frames
 
 
 class CallerVoice:
