@@ -13,6 +13,9 @@ from virtual_call import HELLO_AND_WAIT, CallMaker, Script, VirtualCall, silence
 from voxpipe.actors.leg_control import LegControl
 from voxpipe.sansio.records import Record
 
+LIMIT_S = 1e6
+"""Virtual seconds after which a stream that does not end is a failure."""
+
 
 class Reader:
     """A reader of records, which takes ``pause_s`` over each."""
@@ -32,10 +35,11 @@ class Reader:
 
     async def follow(self, records: AsyncIterator[Record]) -> None:
         """Read to the end."""
-        async for record in records:
-            self.read.append(record)
-            self.times.append(trio.current_time())
-            await trio.sleep(self._pause_s)
+        with trio.fail_after(LIMIT_S):
+            async for record in records:
+                self.read.append(record)
+                self.times.append(trio.current_time())
+                await trio.sleep(self._pause_s)
         self.ended.set()
 
     @property
@@ -147,7 +151,7 @@ async def test_waiting_for_one_record_can_be_given_up(autojump_clock: MockClock,
 
     async def impatient(control: LegControl) -> None:
         records = control.records()
-        while not read or read[-1].event_type != "leg.summary":
+        while (not read or read[-1].event_type != "leg.summary") and trio.current_time() < 60:
             with trio.move_on_after(0.0071):
                 read.append(await anext(records))
 

@@ -110,7 +110,9 @@ async def test_the_answer_stops_at_the_callers_word(asterisk: Asterisk, tmp_path
     assert call.outcome.error is None
     assert call.session.complaints == []
     recording = bytes(phone.heard)
-    cut, following = stretches(recording, format_)
+    heard = stretches(recording, format_)
+    assert len(heard) == 2, heard
+    cut, following = heard
     (started,) = call.of("input_audio_buffer.speech_started")
 
     silent_ns = phone.heard_ns(2 * cut.end)
