@@ -115,7 +115,7 @@ async def test_the_answer_stops_at_the_callers_word(asterisk: Asterisk, tmp_path
     cut, following = heard
     (started,) = call.of("input_audio_buffer.speech_started")
 
-    silent_ns = phone.heard_ns(2 * cut.end)
+    silent_ns = phone.heard_ns(2 * cut.begin, 2 * cut.end)
     after_word_ms = (silent_ns - phone.word_ns(format_.bytes_of_ms(1000 * BEFORE_WORD_S))) / 1e6
     after_started_ms = (silent_ns - unix_ns(started)) / 1e6
     assert HEARING_MS < after_word_ms <= LIMIT_MS

@@ -11,7 +11,7 @@ import time
 
 import trio
 
-from voxpipe.audio import NS_PER_S, PTIME_MS, AudioFormat
+from voxpipe.audio import PTIME_MS, AudioFormat
 
 HEADER = struct.Struct("!BH")
 HANGUP, UUID_KIND = 0x00, 0x01
@@ -71,12 +71,18 @@ class Phone:
         """When the frame that holds an offset of the speech came to Asterisk."""
         return self.said_ns[offset_bytes // self._format.frame_bytes]
 
-    def heard_ns(self, offset_bytes: int) -> int:
-        """When the caller has heard all that is before an offset, each piece being played as it arrives."""
+    def heard_ns(self, begin_bytes: int, end_bytes: int) -> int:
+        """When the caller has heard a stretch of what came, to its end.
+
+        It is played without a gap from the arrival of its first piece on: audio that comes ahead of its time waits.
+        """
+        return max(self._played_ns(begin_bytes, end_bytes), self._played_ns(end_bytes - 1, end_bytes))
+
+    def _played_ns(self, from_bytes: int, to_bytes: int) -> int:
+        """When ``to_bytes`` has been played, if the piece that holds ``from_bytes`` is played as it arrives."""
         before = 0
         for arrived_ns, until in self.arrivals:
-            if until >= offset_bytes:
-                samples = self._format.samples(offset_bytes - before)
-                return arrived_ns + samples * NS_PER_S // self._format.rate_hz
+            if until > from_bytes:
+                return arrived_ns + round(self._format.duration_ms(to_bytes - before) * 1e6)
             before = until
-        raise ValueError(f"expected an offset of at most {len(self.heard)} bytes, got {offset_bytes}")
+        raise ValueError(f"expected an offset within {len(self.heard)} bytes, got {from_bytes}")
