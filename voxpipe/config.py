@@ -95,6 +95,12 @@ class LegConfig:
         "session.turn_detection.idle_timeout_ms where that is set; 0: never",
         check=zero_or(1, 86_400),
     )
+    idle_limit: int = key(
+        3,
+        "after so many times without a word of the caller the next silence ends the call, as leg.max_call_s does; "
+        "0: never",
+        check=between(0, 1000),
+    )
     idle_instructions: str = key(
         "Nobody has spoken for a while: ask in a few words whether the caller is still there.",
         "what the agent is told when it is to speak up",
