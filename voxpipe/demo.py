@@ -28,7 +28,7 @@ from voxpipe.testing.provider import Provider
 from voxpipe.testing.provider_evidence import ProviderSession
 from voxpipe.testing.scenario import PARROT, SCENARIOS
 from voxpipe.testing.signals import align
-from voxpipe.wav import read_wav, write_wav
+from voxpipe.wav import write_wav
 
 HOST = "127.0.0.1"
 PAUSE_FRAMES = 25
@@ -89,8 +89,6 @@ async def run_demo(plan: DemoPlan, terminal: Terminal) -> Demo:
         raise ConfigError("--scenario", f"expected one of {', '.join(SCENARIOS)}, got {plan.scenario!r}")
     said = await trio.to_thread.run_sync(load_speech, plan.caller, plan.leg_format)
     plan.out.mkdir(parents=True, exist_ok=True)
-    said_path, heard_path = plan.out / "caller-said.wav", plan.out / "caller-heard.wav"
-    write_wav(said_path, said, plan.leg_format)
     outcomes: list[LegOutcome] = []
     async with trio.open_nursery() as nursery:
         provider = Provider(plan.dialect, (SCENARIOS[plan.scenario], PARROT))
@@ -102,9 +100,7 @@ async def run_demo(plan: DemoPlan, terminal: Terminal) -> Demo:
             def tell(event: CallerEvent) -> None:
                 terminal.tell(event.at_s, "caller", f"caller.{event.name}", event.detail)
 
-            (result,) = await run_calls(
-                host, port, wav=plan.caller, format=plan.leg_format, record=heard_path, on_event=tell
-            )
+            (result,) = await run_calls(host, port, wav=plan.caller, format=plan.leg_format, on_event=tell)
             gateway.drain()
         nursery.cancel_scope.cancel()
     (outcome,) = outcomes
@@ -112,10 +108,13 @@ async def run_demo(plan: DemoPlan, terminal: Terminal) -> Demo:
         raise VoxpipeError(outcome.reason)
     lines = outcome.log.read_bytes().splitlines()
     records = [parse_line(line, number) for number, line in enumerate(lines, 1)]
-    heard, _ = read_wav(heard_path)
+    heard = result.recording()
+    # Named after the log, as the gateway's own two are: a folder may hold many demos.
+    write_wav(outcome.log.with_suffix(".caller-said.wav"), said, plan.leg_format)
+    write_wav(outcome.log.with_suffix(".caller-heard.wav"), heard, result.heard_format)
     evidence = Evidence(outcome, records, tuple(provider.sessions), result, said, heard)
-    sidecars = sorted(plan.out.glob(f"{outcome.log.stem}.*.wav"))
-    return Demo(tuple(judge(evidence, plan)), outcome.summary, (outcome.log, *sidecars, said_path, heard_path))
+    audio = sorted(plan.out.glob(f"{outcome.log.stem}.*.wav"))
+    return Demo(tuple(judge(evidence, plan)), outcome.summary, (outcome.log, *audio))
 
 
 def _gateway(plan: DemoPlan, url: str, terminal: Terminal, outcomes: list[LegOutcome]) -> Gateway:
