@@ -20,6 +20,7 @@ import scipy.signal
 
 from voxpipe.actors.voice import CallerVoice
 from voxpipe.audio import SLIN8, SLIN16, AudioFormat
+from voxpipe.dsp import ulaw_decode, ulaw_encode
 from voxpipe.dsp.speech import SpeechModel, keep_model, take_model
 from voxpipe.sansio.voice import VoiceThresholds
 
@@ -161,6 +162,44 @@ def measure_echo(model: SpeechModel, couplings_db: list[float]) -> None:
                 print("|", " | ".join(map(str, cells)), "|", flush=True)
 
 
+def hard_lines(agent: Wave, coupling_db: float) -> dict[str, Wave]:
+    """Echoes, 120 ms late at 8 kHz, that are not what the guard assumes."""
+    rate_hz, half = SLIN8.rate_hz, len(agent) // 2
+    plain = echo_of(agent, coupling_db, 120, rate_hz)
+    sooner, later, moved = (echo_of(agent, coupling_db, delay_ms, rate_hz) for delay_ms in (100, 140, 260))
+    which = np.random.default_rng(1).integers(3, size=len(agent) // 4_000 + 1).repeat(4_000)[: len(agent)]
+    at = np.arange(len(agent))
+    return {
+        "mu-law": _through_ulaw(plain),
+        "overdriven loudspeaker": echo_of(np.tanh(agent / 4_000) * 6_000, coupling_db, 120, rate_hz),
+        "100, 120 or 140 ms, anew each half second": np.choose(which, (sooner, plain, later)),
+        "clocks apart, 100 ms in a minute": np.interp(at * (1 - 0.1 * rate_hz / len(agent)), at, plain),
+        "noise of -50 dBFS": plain + noise(len(agent), -50),
+        "noise of -40 dBFS": plain + noise(len(agent), -40),
+        "from 120 to 260 ms in mid-call": np.concatenate([plain[:half], moved[half:]]),
+    }
+
+
+def _through_ulaw(wave: Wave) -> Wave:
+    audio = np.clip(wave, -FULL_SCALE, FULL_SCALE - 1).astype("<i2").tobytes()
+    return np.frombuffer(ulaw_decode(ulaw_encode(audio)), "<i2").astype(np.float64)
+
+
+def measure_hard_lines(model: SpeechModel, couplings_db: list[float]) -> None:
+    """Print false starts on lines that are not what the guard assumes."""
+    agents = [speak(*voice, AGENT_SAYS, SLIN8.rate_hz)[: 60 * SLIN8.rate_hz] for voice in AGENTS]
+    false: dict[str, list[int]] = {}
+    for coupling_db in couplings_db:
+        for agent in agents:
+            for name, echo in hard_lines(agent, coupling_db).items():
+                heard = echo + noise(len(agent), NOISE_DBFS)
+                false.setdefault(name, []).append(len(run(agent, heard, SLIN8, model)[0]))
+    print(f"\n| line | false starts in {len(agents)} minutes, at {', '.join(map(str, couplings_db))} dB |\n|---|---|")
+    for name, counts in false.items():
+        sums = [sum(counts[first : first + len(agents)]) for first in range(0, len(counts), len(agents))]
+        print(f"| {name} | {', '.join(map(str, sums))} |")
+
+
 def measure_quiet_agent(model: SpeechModel) -> None:
     """Print how soon callers are heard, and let go, while the agent is silent."""
     print(
@@ -221,9 +260,11 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.guard_only:
         measure_echo(_Everything(), arguments.couplings)
+        measure_hard_lines(_Everything(), arguments.couplings)
         return
     model = take_model()
     measure_echo(model, arguments.couplings)
+    measure_hard_lines(model, arguments.couplings)
     measure_quiet_agent(model)
     measure_others(model)
     measure_cost(model)

@@ -113,7 +113,9 @@ def main() -> None:
     if arguments.one:
         measure(arguments.packages[0])
         return
-    print("| package | first ms | MB: first + each | window ms | ms a window: median / p99 |", *signals(), sep=" | ")
+    columns = ("package", "first ms", "MB: first + each", "window ms", "ms a window: median / p99", *signals())
+    print("|", " | ".join(columns), "|")
+    print("|" + "---|" * len(columns))
     for package in arguments.packages:
         if subprocess.run([sys.executable, __file__, "--one", package]).returncode:
             print(f"({package} is not installed)")
