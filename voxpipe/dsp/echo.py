@@ -6,7 +6,7 @@ the power in bands is compared with that of the playout a while ago:
 
 - the *delay* is the lag at which the two run most alike (correlation of compressed powers, all bands together);
 - the *coupling* is how much quieter the uplink is than the playout at that lag, band by band. Anything else on the line
-  can only add to the uplink, so the coupling falls at once where less came back than it says, and rises only while the
+  can only add to the uplink, so the coupling falls wherever less came back than it says, and rises only while the
   uplink runs like the playout. Before anything is known it is ``START_COUPLING_DB``, at all lags at once;
 - what the coupling, a margin and the line's own noise do not explain is somebody else.
 """
@@ -29,7 +29,7 @@ FRAME_SAMPLES = SLIN8.frame_samples
 BAND_EDGES_HZ = (200, 300, 400, 510, 630, 770, 920, 1_080, 1_270, 1_480, 1_720, 2_000, 2_320, 2_700, 3_150, 3_700)
 """Critical bands (Zwicker, 1961) within the telephone's; what is below is hum."""
 MAX_DELAY_FRAMES = 26
-"""520 ms: a round trip through two jitter buffers and a mobile network is half of that."""
+"""520 ms, more than a round trip through two jitter buffers and a mobile network should take."""
 SPREAD_FRAMES = (1, 2)
 """An echo may come this many frames sooner or later than its delay: jitter, and the tail of a room."""
 START_COUPLING_DB = -15.0
@@ -40,12 +40,17 @@ NOISE_MARGIN_DB = 9.0
 ACTIVE_DBFS = -60.0
 """A band of playout below this returns nothing that can be heard."""
 ALIKE = 0.55
-"""The correlation from which on the uplink runs like the playout; the speech of two people has less than 0.4."""
+"""The correlation from which on the uplink runs like the playout. Two voices of espeak-ng that began with the same words
+had 0.58 after 50 frames and at most 0.50 after 75; echoes had at least 0.66 at -30 dB, with noise of -65 dBFS, and 0.84
+at -20 dB.
+"""
 MEMORY_FRAMES = 100
 """Time constant of the correlation: 2 s, some eight syllables."""
+LEARN_FRAMES = 50
+"""A correlation of less than a second is mostly chance."""
 KNOWN_AFTER_FRAMES = 25
-"""The likeness must have been greatest at one and the same lag for half a second: a word that happens to begin with one
-of the agent's is alike for less.
+"""The likeness must have been greatest at one and the same lag for so long: two words that begin together are alike for
+less.
 """
 SMOOTHING_FRAMES = 15
 """Time constant of the powers that the coupling is the ratio of; a ratio of single frames is mostly chance."""
@@ -54,7 +59,7 @@ FALL, RISE = 0.10, 0.05
 NOISE_RISE_DB = 0.06
 """A frame; 3 dB a second, so that speech does not become noise."""
 FLOOR_DBFS = -70.0
-"""Of one band: what is below is the quantisation of G.711."""
+"""Of one band: what is below is as good as silence."""
 
 
 @attrs.frozen
@@ -136,10 +141,11 @@ class Echo:
     def _learn(self, heard: Powers) -> None:
         likeness = self._likeness.add(_decibels(heard), _decibels(self._played))
         best = int(likeness.argmax())
-        self._alike_frames = self._alike_frames + 1 if likeness[best] > ALIKE and best == self._best_frames else 0
+        alike = self._likeness.frames > LEARN_FRAMES and likeness[best] > ALIKE and best == self._best_frames
+        self._alike_frames = self._alike_frames + 1 if alike else 0
         self._best_frames = best
-        alike = self._alike_frames >= KNOWN_AFTER_FRAMES
-        if alike:
+        known = self._alike_frames >= KNOWN_AFTER_FRAMES
+        if known:
             self._delay_frames = best
         # At an unknown lag the least of all makes the highest ratio, which the coupling cannot exceed.
         played = (
@@ -147,7 +153,7 @@ class Echo:
         )
         ratio_db = np.maximum(_decibels(self._smooth_heard) - _decibels(played), LEAST_COUPLING_DB)
         step_db = ratio_db - self._coupling_db
-        share = np.where(step_db < 0, FALL, RISE if alike else 0.0)
+        share = np.where(step_db < 0, FALL, RISE if known else 0.0)
         self._coupling_db += np.where(played > _power(ACTIVE_DBFS), share * step_db, 0.0)
 
 
@@ -155,7 +161,7 @@ class _Likeness:
     """Correlation of the uplink with the playout at each lag, of all bands together, with a fading memory."""
 
     def __init__(self, bands: int) -> None:
-        self._frames = 0
+        self.frames = 0
         self._mean_heard = np.zeros(bands)
         self._mean_played = np.zeros((MAX_DELAY_FRAMES, bands))
         self._square_heard = 0.0
@@ -164,8 +170,8 @@ class _Likeness:
 
     def add(self, heard: Powers, played: Powers) -> Powers:
         """Take the levels of a frame, and of the playout at each lag; return the correlation at each lag."""
-        self._frames += 1
-        share = 1 / min(self._frames, MEMORY_FRAMES)
+        self.frames += 1
+        share = 1 / min(self.frames, MEMORY_FRAMES)
         apart_heard = heard - self._mean_heard
         apart_played = played - self._mean_played
         self._mean_heard += share * apart_heard
