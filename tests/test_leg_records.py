@@ -170,7 +170,7 @@ async def test_a_leg_that_fails_ends_the_stream_too(
 ) -> None:
     """The failure is read, then the summary that names it, then nothing."""
     reader = Reader()
-    call = await call_with(make_call, reader, scenario=scenario)
+    call = await call_with(make_call, reader, scenario=scenario, provider={"reconnect_s": 0.0})
     assert call.outcome.error is not None
     assert reader.read == call.records[1:]
     assert "session.failed" in [record.event_type for record in reader.read]

@@ -46,13 +46,13 @@ from typing import Any
 
 from voxpipe.audio import NS_PER_S
 from voxpipe.errors import AckTimeout, CommandRefused, FormatMismatch, LocalProtocolError, SessionError, SessionLost
+from voxpipe.sansio.command_words import ConfigureSession
 from voxpipe.sansio.effects import AwaitPlayout, Close, Effect, Fail, FinishResponse, Note, Renew
 from voxpipe.sansio.lifetime import Due
 from voxpipe.sansio.realtime import (
     AudioCommitted,
     AudioCompleted,
     AudioReceived,
-    ConfigureSession,
     Connected,
     ConnectionLost,
     ConversationGiven,
