@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from session_machine import CHUNK, OK, PCM, S, failure, feed, notes
 
-from tests.support.session_machine import CHUNK, OK, PCM, S, failure, feed, notes
 from voxpipe.audio import PCM24, ULAW8
 from voxpipe.config import LegConfig, SessionConfig, TurnDetectionConfig
 from voxpipe.dialects import get_dialect
