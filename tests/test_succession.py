@@ -9,8 +9,7 @@ import pytest
 import soundfile
 import trio
 from trio.testing import MockClock
-
-from tests.support.virtual_call import (
+from virtual_call import (
     CallMaker,
     Script,
     VirtualCall,
@@ -18,6 +17,7 @@ from tests.support.virtual_call import (
     tone,
     wire_types,
 )
+
 from voxpipe.actors.leg_control import LegControl
 from voxpipe.config import Config
 from voxpipe.errors import SessionError, SessionLost

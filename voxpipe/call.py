@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
 import attrs
@@ -27,7 +27,7 @@ from voxpipe.actors.voice import VoiceChange, VoiceWatch
 from voxpipe.audio import PTIME_MS, SLIN8, AudioFormat, FormatPair
 from voxpipe.config import Config
 from voxpipe.context import LegContext
-from voxpipe.errors import ProtocolError, RemoteProtocolError, VoxpipeError, describe_error
+from voxpipe.errors import AudioError, ProtocolError, RemoteProtocolError, VoxpipeError, describe_error
 from voxpipe.sansio.audiosocket import downlink_format
 from voxpipe.sansio.clock import Clock
 from voxpipe.sansio.dialect import Dialect
@@ -151,6 +151,7 @@ class Call:
             nursery.start_soon(self._play)
             nursery.start_soon(self._learn_format)
             nursery.start_soon(self._drain)
+            nursery.start_soon(self._welcome)
             nursery.start_soon(self._bridge_gaps)
             nursery.start_soon(self.voice.run, self.leg_formats)
             ending = await self.conversation.ended.get()
@@ -257,6 +258,28 @@ class Call:
             self._left, self.next = True, next_
             self.conversation.drain(reason, to_the_end=True)
 
+    async def _welcome(self) -> None:
+        if self.config.leg.welcome_wav:
+            prompt = Prompt(self.config.leg.welcome_wav, "leg.welcome_wav", "welcome", self.log)
+            if wrong := await prompt.load():
+                self._given.on_warning(wrong)
+            else:
+                prompt.put(await self.playout.get(), (await self.leg_formats.get()).downlink)
+
+    async def load(self, path: str) -> Callable[[], Awaitable[bool]]:
+        """Read a WAV file; return what plays it behind all that waits, and tells at the end whether it was not cut.
+
+        ``AudioError`` for a file that cannot be read or played.
+        """
+        prompt = Prompt(path, "leg.prompt", "prompt", self.log)
+        if wrong := await prompt.load():
+            raise AudioError(wrong)
+
+        async def play() -> bool:
+            return await prompt.play(await self.playout.get(), (await self.leg_formats.get()).downlink)
+
+        return play
+
     async def _bridge_gaps(self) -> None:
         """Play the prompt of ``leg.reconnect_wav``, if there is one, whenever a session was lost."""
         prompt = Prompt(self.config.leg.reconnect_wav, "leg.reconnect_wav", "reconnect", self.log)
@@ -283,16 +306,11 @@ class Call:
         if wrong := await prompt.load():
             self._given.on_warning(wrong)
             return
-        played = trio.Event()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_cancel_when, self._leg_over, nursery.cancel_scope)
             playout = await self.playout.get()
-            target = (await self.leg_formats.get()).downlink
             playout.ledger.cut()
-            prompt.put(playout, target)
-            playout.tell_when_idle(played.set)
-            playout.wake()
-            await played.wait()
+            await prompt.play(playout, (await self.leg_formats.get()).downlink)
             nursery.cancel_scope.cancel()
 
 

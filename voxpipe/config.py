@@ -114,6 +114,9 @@ class LegConfig:
     warn_before_end_s: float = key(
         0.0, "so long before that the agent is instructed to come to an end; 0: never", check=zero_or(1, 1e6)
     )
+    welcome_wav: str = key(
+        "", "WAV file to play first, before the agent speaks; the caller may speak over it; empty: none"
+    )
     reconnect_wav: str = key("", "WAV file to play while a lost session is replaced; empty: silence")
     failure_wav: str = key("", "WAV file to play before hanging up when the session fails; empty: hang up at once")
 

@@ -343,7 +343,7 @@ def check_config(config: Config) -> None:
         parse_url(config.provider.url or dialect.url)
     except ValueError as error:
         raise ConfigError("provider.url", str(error)) from None
-    for name in ("failure_wav", "reconnect_wav"):
+    for name in ("welcome_wav", "failure_wav", "reconnect_wav"):
         if path := getattr(config.leg, name):
             try:
                 read_wav(Path(path))

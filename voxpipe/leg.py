@@ -128,7 +128,7 @@ async def run_leg(stream: trio.abc.Stream, config: Config, surroundings: Surroun
             if context.told:
                 log.record("leg.context", dict(context.told))
             try:
-                given.on_start(LegControl(uuid, call.conversation, log))
+                given.on_start(LegControl(uuid, call.conversation, log, call.load))
                 await call.run()
             finally:
                 with trio.CancelScope(shield=True):

@@ -15,8 +15,7 @@ from vendor_types import unknown_keys, vendor_parse
 from voxpipe.audio import ALAW8, PCM24, ULAW8, FormatPair
 from voxpipe.config import SessionConfig, structure_config
 from voxpipe.dialects import DIALECTS, get_dialect
-from voxpipe.sansio.dialect import Wire
-from voxpipe.sansio.realtime import (
+from voxpipe.sansio.command_words import (
     AddMessage,
     AddToolCall,
     CancelResponse,
@@ -29,6 +28,7 @@ from voxpipe.sansio.realtime import (
     InstructSession,
     TruncateItem,
 )
+from voxpipe.sansio.dialect import Wire
 from voxpipe.sansio.tool_words import SendToolResult, ToolSchema
 
 PCM = FormatPair(PCM24, PCM24)

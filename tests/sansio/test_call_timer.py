@@ -11,14 +11,13 @@ from voxpipe.config_file import load_config
 from voxpipe.dialects import get_dialect
 from voxpipe.errors import ConfigError
 from voxpipe.sansio.call_timer import CallTimer
+from voxpipe.sansio.command_words import CreateResponse, InstructSession
 from voxpipe.sansio.effects import AwaitPlayout, Close, Effect, Send
 from voxpipe.sansio.realtime import (
     Connected,
-    CreateResponse,
     ErrorReported,
     Event,
     InstructionsRequested,
-    InstructSession,
     PlayoutFinished,
     ResponseCreated,
     ResponseDone,

@@ -7,15 +7,13 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from session_machine import S
 
-from tests.support.session_machine import S
+from voxpipe.sansio.command_words import AddMessage, AddToolCall, Command
 from voxpipe.sansio.ledger import CutPoint, Part, PartCut
 from voxpipe.sansio.memory import ENTRIES, Giving, Memory, cut_text
 from voxpipe.sansio.realtime import (
-    AddMessage,
-    AddToolCall,
     AudioCommitted,
-    Command,
     Event,
     ItemDeleted,
     OutputItemAdded,

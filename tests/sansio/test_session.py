@@ -10,10 +10,10 @@ from voxpipe.audio import ALAW8, PCM24, ULAW8
 from voxpipe.config import SessionConfig
 from voxpipe.dialects import get_dialect
 from voxpipe.errors import AckTimeout, CommandRefused, FormatMismatch, LocalProtocolError
+from voxpipe.sansio.command_words import ConfigureSession
 from voxpipe.sansio.effects import AwaitPlayout, Close, FinishResponse, Play, Send
 from voxpipe.sansio.ledger import Part
 from voxpipe.sansio.realtime import (
-    ConfigureSession,
     Connected,
     ConnectionLost,
     DrainRequested,

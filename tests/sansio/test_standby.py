@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import pytest
+from session_machine import CHUNK, OK, PCM, S, failure, feed, notes
 
-from tests.support.session_machine import CHUNK, OK, PCM, S, failure, feed, notes
 from voxpipe.audio import PCM24, ULAW8
 from voxpipe.config import LegConfig, SessionConfig, TurnDetectionConfig
 from voxpipe.dialects import get_dialect
 from voxpipe.errors import FormatMismatch, SessionLost
 from voxpipe.sansio.call_timer import CallTimer
+from voxpipe.sansio.command_words import AddMessage, CreateResponse, TruncateItem
 from voxpipe.sansio.effects import AwaitPlayout, Close, Effect, FinishResponse, Renew, Send
 from voxpipe.sansio.ledger import CutPoint, Part, PartCut
 from voxpipe.sansio.lifetime import Due, Lifetime
 from voxpipe.sansio.pending import SessionTimeouts
 from voxpipe.sansio.realtime import (
-    AddMessage,
     Connected,
     ConnectionLost,
     ConversationGiven,
-    CreateResponse,
     DrainRequested,
     ErrorReported,
     Event,
@@ -35,7 +34,6 @@ from voxpipe.sansio.realtime import (
     SpeechStopped,
     Superseded,
     TookOver,
-    TruncateItem,
 )
 from voxpipe.sansio.restoration import WINDOW
 from voxpipe.sansio.session import Session

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 from uuid import UUID
+
+import trio
 
 from voxpipe.actors.conversation import Conversation
 from voxpipe.actors.record_stream import RECORDS_CAPACITY, RecordStream
@@ -19,8 +23,15 @@ class LegControl:
     provider did not answer, and ``CommandRefused`` when it refused.
     """
 
-    def __init__(self, uuid: UUID, conversation: Conversation, log: CallLog) -> None:
+    def __init__(
+        self,
+        uuid: UUID,
+        conversation: Conversation,
+        log: CallLog,
+        load: Callable[[str], Awaitable[Callable[[], Awaitable[bool]]]],
+    ) -> None:
         self.uuid = uuid
+        self._load = load
         self._conversation = conversation
         self._log = log
 
@@ -38,6 +49,24 @@ class LegControl:
         Returns when the provider has begun the answer. It is a wish: the words go through the model.
         """
         await self._conversation.request(lambda ticket: SpeechRequested(SAY + text, ticket))
+
+    async def play(self, wav: str | Path) -> bool:
+        """Play a WAV file, mono of any rate voxpipe converts, behind what waits for the caller.
+
+        Returns when nothing waits any more: ``True`` when it was heard, ``False`` when the caller spoke over it or the
+        call ended. ``AudioError`` for a file that cannot be played. The agent knows nothing of it.
+        """
+        play, heard = await self._load(str(wav)), False
+
+        async def until_the_end() -> None:
+            await self._conversation.ended.get()
+            nursery.cancel_scope.cancel()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(until_the_end)
+            heard = await play()
+            nursery.cancel_scope.cancel()
+        return heard
 
     async def instruct(self, text: str) -> None:
         """Replace the agent's instructions, for all answers to come; returns when the provider has confirmed them.

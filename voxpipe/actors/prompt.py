@@ -36,8 +36,7 @@ class Prompt:
 
     def put(self, playout: Playout, target: AudioFormat) -> None:
         """Put what was loaded behind what waits for the caller."""
-        if self._audio is None:
-            return
+        assert self._audio is not None
         audio, source = self._audio
         converter = Converter(source, target)
         ledger = playout.ledger
@@ -46,3 +45,12 @@ class Prompt:
         duration_ms = round(source.duration_ms(len(audio)), 1)
         self._log.record(self._key, {"path": self._path, "duration_ms": duration_ms})
         playout.wake()
+
+    async def play(self, playout: Playout, target: AudioFormat) -> bool:
+        """Put it behind what waits, and return once nothing waits any more; tell whether it was cut by nobody."""
+        played = trio.Event()
+        self.put(playout, target)
+        epoch = playout.ledger.epoch
+        playout.tell_when_idle(played.set)
+        await played.wait()
+        return playout.ledger.epoch == epoch

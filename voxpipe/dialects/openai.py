@@ -13,6 +13,18 @@ from typing import Any
 
 from voxpipe.audio import ALAW8, PCM24, ULAW8, AudioFormat
 from voxpipe.config import SessionConfig, TurnDetectionConfig
+from voxpipe.sansio.command_words import (
+    AddMessage,
+    AddToolCall,
+    CancelResponse,
+    ClearAudio,
+    CommitAudio,
+    ConfigureSession,
+    CreateResponse,
+    DeleteItem,
+    InstructSession,
+    TruncateItem,
+)
 from voxpipe.sansio.dialect import (
     Dialect,
     EventSpelling,
@@ -27,20 +39,11 @@ from voxpipe.sansio.dialect import (
     text,
 )
 from voxpipe.sansio.realtime import (
-    AddMessage,
-    AddToolCall,
     AudioCleared,
     AudioCommitted,
     AudioCompleted,
     AudioReceived,
-    CancelResponse,
-    ClearAudio,
-    CommitAudio,
-    ConfigureSession,
-    CreateResponse,
-    DeleteItem,
     ErrorReported,
-    InstructSession,
     ItemAdded,
     ItemDeleted,
     ItemDone,
@@ -57,7 +60,6 @@ from voxpipe.sansio.realtime import (
     TranscriptionCompleted,
     TranscriptionFailed,
     TranscriptReceived,
-    TruncateItem,
 )
 from voxpipe.sansio.tool_words import SendToolResult, ToolCallRequested, ToolSchema
 

@@ -40,9 +40,9 @@ NOISE_MARGIN_DB = 9.0
 ACTIVE_DBFS = -60.0
 """A band of playout below this returns nothing that can be heard."""
 ALIKE = 0.55
-"""The correlation from which on the uplink runs like the playout. Two voices of espeak-ng that began with the same words
-had 0.58 after 50 frames and at most 0.50 after 75; echoes had at least 0.66 at -30 dB, with noise of -65 dBFS, and 0.84
-at -20 dB.
+"""The correlation from which on the uplink runs like the playout. Two voices of espeak-ng, both with the same
+words, had 0.58 after 50 frames and at most 0.50 after 75; echoes had at least 0.66 at -30 dB, with noise of -65 dBFS,
+and 0.84 at -20 dB.
 """
 MEMORY_FRAMES = 100
 """Time constant of the correlation: 2 s, some eight syllables."""

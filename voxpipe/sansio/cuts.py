@@ -6,8 +6,8 @@ import attrs
 
 from voxpipe.config import TurnDetectionConfig
 from voxpipe.sansio.answers import Answers
+from voxpipe.sansio.command_words import CancelResponse, Command, DeleteItem, TruncateItem
 from voxpipe.sansio.ledger import CutPoint
-from voxpipe.sansio.realtime import CancelResponse, Command, DeleteItem, TruncateItem
 
 
 class Cuts:

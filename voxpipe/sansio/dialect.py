@@ -16,7 +16,8 @@ import pybase64
 
 from voxpipe.audio import AudioFormat
 from voxpipe.errors import RemoteProtocolError
-from voxpipe.sansio.realtime import Command, ProviderEvent, UnknownEvent
+from voxpipe.sansio.command_words import Command
+from voxpipe.sansio.realtime import ProviderEvent, UnknownEvent
 
 Wire: TypeAlias = dict[str, Any]
 """A message as the provider's JSON has it."""

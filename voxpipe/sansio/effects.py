@@ -7,8 +7,8 @@ from typing import Any
 import attrs
 
 from voxpipe.errors import SessionError
+from voxpipe.sansio.command_words import Command
 from voxpipe.sansio.ledger import Part
-from voxpipe.sansio.realtime import Command
 
 
 @attrs.frozen

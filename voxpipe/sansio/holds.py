@@ -20,15 +20,10 @@ from collections.abc import Callable
 from voxpipe.audio import NS_PER_MS, NS_PER_S
 from voxpipe.config import SessionConfig
 from voxpipe.sansio.call_timer import CallTimer
+from voxpipe.sansio.command_words import ClearAudio, CommitAudio, DeleteItem
 from voxpipe.sansio.commands import Commands
 from voxpipe.sansio.effects import Effect, HoldPlayout, Note, ResumePlayout
-from voxpipe.sansio.realtime import (
-    ClearAudio,
-    CommitAudio,
-    DeleteItem,
-    TranscriptionCompleted,
-    TranscriptionFailed,
-)
+from voxpipe.sansio.realtime import TranscriptionCompleted, TranscriptionFailed
 from voxpipe.sansio.voice_words import VoiceStopped
 from voxpipe.voice_config import VoiceConfig
 

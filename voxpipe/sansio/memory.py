@@ -14,12 +14,10 @@ from typing import Any, Literal
 import attrs
 
 from voxpipe.audio import NS_PER_S
+from voxpipe.sansio.command_words import AddMessage, AddToolCall, Command
 from voxpipe.sansio.ledger import CutPoint
 from voxpipe.sansio.realtime import (
-    AddMessage,
-    AddToolCall,
     AudioCommitted,
-    Command,
     Event,
     ItemDeleted,
     OutputItemAdded,

@@ -7,7 +7,8 @@ from typing import Any
 import attrs
 
 from voxpipe.audio import NS_PER_S
-from voxpipe.sansio.realtime import Command, ErrorReported, TruncateItem
+from voxpipe.sansio.command_words import Command, TruncateItem
+from voxpipe.sansio.realtime import ErrorReported
 from voxpipe.sansio.transitions import ACKS
 
 

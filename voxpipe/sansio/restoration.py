@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
+from voxpipe.sansio.command_words import Command
 from voxpipe.sansio.commands import Commands
-from voxpipe.sansio.realtime import Command
 
 WINDOW = 16
 """How many items are on their way: more would only fill the channel to the provider."""

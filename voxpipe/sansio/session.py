@@ -49,6 +49,7 @@ from typing import Any
 
 from voxpipe.audio import NS_PER_S
 from voxpipe.errors import AckTimeout, CommandRefused, FormatMismatch, LocalProtocolError, SessionError, SessionLost
+from voxpipe.sansio.command_words import ConfigureSession
 from voxpipe.sansio.effects import AwaitPlayout, Close, Effect, Fail, FinishResponse, Note, Renew
 from voxpipe.sansio.lifetime import Due
 from voxpipe.sansio.pending import Pending
@@ -56,7 +57,6 @@ from voxpipe.sansio.realtime import (
     AudioCommitted,
     AudioCompleted,
     AudioReceived,
-    ConfigureSession,
     Connected,
     ConnectionLost,
     ConversationGiven,

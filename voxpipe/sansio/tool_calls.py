@@ -19,17 +19,10 @@ import attrs
 
 from voxpipe.config import TurnDetectionConfig
 from voxpipe.sansio.answers import Answers, Verdict
+from voxpipe.sansio.command_words import CommitAudio, CreateResponse
 from voxpipe.sansio.commands import Commands
 from voxpipe.sansio.effects import CallTool, CancelTools, Effect, Note
-from voxpipe.sansio.realtime import (
-    CommitAudio,
-    CreateResponse,
-    Event,
-    ResponseCreated,
-    ResponseDone,
-    SpeechStarted,
-    SpeechStopped,
-)
+from voxpipe.sansio.realtime import Event, ResponseCreated, ResponseDone, SpeechStarted, SpeechStopped
 from voxpipe.sansio.tool_words import After, SendToolResult, ToolAnswered, ToolCallRequested
 
 CALLS_KEPT = 64

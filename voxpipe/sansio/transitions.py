@@ -11,26 +11,29 @@ from typing import Final
 
 import attrs
 
-from voxpipe.sansio.realtime import (
+from voxpipe.sansio.command_words import (
     AddMessage,
     AddToolCall,
-    AudioCleared,
-    AudioCommitted,
-    AudioCompleted,
-    AudioReceived,
     CancelResponse,
     ClearAudio,
     CommitAudio,
     ConfigureSession,
+    CreateResponse,
+    DeleteItem,
+    InstructSession,
+    TruncateItem,
+)
+from voxpipe.sansio.realtime import (
+    AudioCleared,
+    AudioCommitted,
+    AudioCompleted,
+    AudioReceived,
     Connected,
     ConnectionLost,
     ConversationGiven,
-    CreateResponse,
-    DeleteItem,
     DrainRequested,
     ErrorReported,
     InstructionsRequested,
-    InstructSession,
     ItemAdded,
     ItemDeleted,
     ItemTruncated,
@@ -50,7 +53,6 @@ from voxpipe.sansio.realtime import (
     TookOver,
     TranscriptionCompleted,
     TranscriptionFailed,
-    TruncateItem,
     WarningDue,
 )
 from voxpipe.sansio.tool_words import SendToolResult, ToolAnswered, ToolCallRequested

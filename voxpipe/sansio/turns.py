@@ -8,18 +8,15 @@ from voxpipe.config import SessionConfig
 from voxpipe.errors import CommandRefused, SessionError
 from voxpipe.sansio.answers import Answers
 from voxpipe.sansio.call_timer import CallTimer
+from voxpipe.sansio.command_words import ClearAudio, CommitAudio, CreateResponse, InstructSession
 from voxpipe.sansio.commands import Commands
 from voxpipe.sansio.cuts import Cuts
 from voxpipe.sansio.effects import CutPlayout, Effect, Note
 from voxpipe.sansio.holds import Holds
 from voxpipe.sansio.pending import Pending
 from voxpipe.sansio.realtime import (
-    ClearAudio,
-    CommitAudio,
-    CreateResponse,
     ErrorReported,
     InstructionsRequested,
-    InstructSession,
     PlayoutCut,
     SpeechRequested,
     SpeechStarted,
