@@ -92,7 +92,7 @@ class Echo:
         self._smooth_played = np.zeros((MAX_DELAY_FRAMES, bands))
         self._smooth_heard = np.zeros(bands)
         self._coupling_db = np.full(bands, START_COUPLING_DB)
-        self._noise = np.full(bands, _power(FLOOR_DBFS))
+        self._noise = np.full(bands, math.inf)  # what the first frame brings is noise, as far as anybody knows
         self._likeness = _Likeness(bands)
         self._delay_frames: int | None = None
         self._best_frames = self._alike_frames = 0
