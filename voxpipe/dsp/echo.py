@@ -28,8 +28,8 @@ Powers: TypeAlias = npt.NDArray[np.float64]
 FRAME_SAMPLES = SLIN8.frame_samples
 BAND_EDGES_HZ = (200, 300, 400, 510, 630, 770, 920, 1_080, 1_270, 1_480, 1_720, 2_000, 2_320, 2_700, 3_150, 3_700)
 """Critical bands (Zwicker, 1961) within the telephone's; what is below is hum."""
-MAX_DELAY_FRAMES = 26
-"""520 ms, more than a round trip through two jitter buffers and a mobile network should take."""
+MAX_DELAY_FRAMES = 28
+"""500 ms, more than a round trip through two jitter buffers and a mobile network should take, and its spread."""
 SPREAD_FRAMES = (1, 2)
 """An echo may come this many frames sooner or later than its delay: jitter, and the tail of a room."""
 START_COUPLING_DB = -15.0
