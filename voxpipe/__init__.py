@@ -25,6 +25,7 @@ from voxpipe.errors import (
 )
 from voxpipe.gateway import Gateway
 from voxpipe.leg import LegOutcome, run_leg
+from voxpipe.sansio.digits import DigitEntry
 from voxpipe.sansio.records import Record
 from voxpipe.tools import Tool, ToolContext
 
@@ -37,6 +38,7 @@ __all__ = [
     "CommandRefused",
     "Config",
     "ConfigError",
+    "DigitEntry",
     "FormatMismatch",
     "FormatPair",
     "Gateway",

@@ -46,6 +46,11 @@ class CallTimer:
         """Take note that somebody speaks, or is about to."""
         self._idle_at_ns = None
 
+    def postpone(self, now_ns: int) -> None:
+        """Take note that somebody is there without speaking: silence that is counted counts anew."""
+        if self._idle_at_ns is not None:
+            self.note_silence(now_ns)
+
     def take_due(self, now_ns: int) -> list[LocalEvent]:
         """Return what is due, each once; silence counts anew when it is noted anew."""
         due: list[LocalEvent] = []

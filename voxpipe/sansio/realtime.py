@@ -12,6 +12,7 @@ import attrs
 
 from voxpipe.audio import AudioFormat, FormatPair
 from voxpipe.config import SessionConfig
+from voxpipe.sansio.digit_words import KeypadEvent
 from voxpipe.sansio.ledger import CutPoint
 from voxpipe.sansio.tool_words import SendToolResult, ToolAnswered, ToolCallRequested, ToolSchema
 
@@ -367,6 +368,7 @@ LocalEvent = (
     | InstructionsRequested
     | WarningDue
     | ToolAnswered
+    | KeypadEvent
     | DrainRequested
 )
 ProviderEvent = (

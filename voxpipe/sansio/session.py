@@ -293,7 +293,7 @@ class Session:
         if isinstance(event, TalkPressed):
             speaks = self._turns.caller_speaks
             self._tool_calls.follow(SpeechStarted(None, None) if speaks else SpeechStopped(None, None))
-        elif isinstance(event, SpeechStarted | SpeechStopped):
+        else:
             self._tool_calls.follow(event)
         self._go_on()
 

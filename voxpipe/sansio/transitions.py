@@ -11,6 +11,7 @@ from typing import Final
 
 import attrs
 
+from voxpipe.sansio.digit_words import DigitPressed, DigitsEntered
 from voxpipe.sansio.realtime import (
     AddMessage,
     AudioCleared,
@@ -127,6 +128,8 @@ TRANSITIONS: Final[dict[State, dict[type, Transition]]] = {
     READY: {
         ResponseDone: _stay(READY, "_finish_response"),
         TalkPressed: _stay(READY, "_take_turn"),
+        DigitPressed: _stay(READY, "_take_turn"),
+        DigitsEntered: _stay(READY, "_take_turn"),
         SpeechRequested: _stay(READY, "_take_turn"),
         InstructionsRequested: _stay(READY, "_take_turn"),
         WarningDue: _stay(READY, "_take_turn"),

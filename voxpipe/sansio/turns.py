@@ -10,6 +10,7 @@ from voxpipe.sansio.answers import Answers
 from voxpipe.sansio.call_timer import CallTimer
 from voxpipe.sansio.commands import Commands
 from voxpipe.sansio.cuts import Cuts
+from voxpipe.sansio.digit_words import DigitPressed, KeypadEvent
 from voxpipe.sansio.effects import CutPlayout, Effect, Note
 from voxpipe.sansio.pending import Pending
 from voxpipe.sansio.realtime import (
@@ -29,7 +30,14 @@ from voxpipe.sansio.realtime import (
 from voxpipe.sansio.requests import Requests
 
 TurnEvent = (
-    SpeechStarted | SpeechStopped | PlayoutCut | TalkPressed | SpeechRequested | InstructionsRequested | WarningDue
+    SpeechStarted
+    | SpeechStopped
+    | PlayoutCut
+    | TalkPressed
+    | KeypadEvent
+    | SpeechRequested
+    | InstructionsRequested
+    | WarningDue
 )
 
 
@@ -84,6 +92,10 @@ class Turns:
                     self._commands.send(command)
             case TalkPressed(agent_speaks):
                 self._press(barges_in=agent_speaks or self._answers.uncut > 0)
+            case DigitPressed(interrupts):
+                self._timer.postpone(self._commands.now_ns)
+                if interrupts:
+                    self._barge_in(heard=False)
             case SpeechRequested():
                 self._request(event)
             case InstructionsRequested(instructions, ticket):
@@ -141,8 +153,8 @@ class Turns:
         for request in self._requests.clear():
             self._commands.settle(request.ticket, error)
 
-    def _barge_in(self) -> None:
-        if self.cuts.begin():
+    def _barge_in(self, *, heard: bool = True) -> None:
+        if self.cuts.begin(heard=heard):
             self._emit(CutPlayout())
 
     def _press(self, *, barges_in: bool) -> None:
