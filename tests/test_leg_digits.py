@@ -1,0 +1,393 @@
+"""The caller's keypad in whole calls, in virtual time: what is pressed when; what is sent, heard and written down."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import pytest
+from trio.testing import MockClock
+from virtual_call import CALL, CallMaker, Script, VirtualCall, silence, tone
+
+from voxpipe.config_file import load_config
+from voxpipe.errors import ConfigError, VoxpipeError
+from voxpipe.testing.scenario import SCENARIOS, CallTool, Pace, Say, Scenario, SendError, Step, Trigger
+from voxpipe.tools import Tool, ToolContext
+
+BOTH = pytest.mark.parametrize("dialect", ["openai", "openai-beta"])
+OPEN = {"log": True}
+ADD, ASK = "conversation.item.create", "response.create"
+CANCEL, TRUNCATE = "response.cancel", "conversation.item.truncate"
+
+
+def pressed(*presses: tuple[float, str]) -> tuple[tuple[float, bytes], ...]:
+    """DTMF messages at their times; the digits of one press follow each other at 100 ms."""
+    return tuple(
+        (at_s + 0.1 * index, b"\x03\x00\x01" + digit.encode())
+        for at_s, digits in presses
+        for index, digit in enumerate(digits)
+    )
+
+
+def caller(seconds: float, *presses: tuple[float, str]) -> Script:
+    """A caller who says nothing, and presses keys."""
+    return Script(audio=silence(round(1000 * seconds)), extra=pressed(*presses))
+
+
+def commands(call: VirtualCall) -> list[str]:
+    """What was sent besides audio and the configuration, in order."""
+    return [m.type for m in call.session.messages if m.type != "session.update"]
+
+
+def texts(call: VirtualCall) -> list[str]:
+    """The texts of the items that told of entries."""
+    items = [message.body["item"] for message in call.session.messages if message.type == ADD]
+    return [item["content"][0]["text"] for item in items if item["type"] == "message"]
+
+
+def outputs(call: VirtualCall) -> list[str]:
+    """What the model was told of tools, in order."""
+    items = [message.body["item"] for message in call.session.messages if message.type == ADD]
+    return [item["output"] for item in items if item["type"] == "function_call_output"]
+
+
+def entered(call: VirtualCall) -> list[tuple[float, str, str]]:
+    """When which entry was complete, and why."""
+    return [
+        (round(record.t_ns / 1e9, 1), record.event_data["digits"], record.event_data["because"])
+        for record in call.of("digits.entered")
+    ]
+
+
+def told(digits: str) -> str:
+    """The item's text."""
+    return f"The caller pressed {digits} on the telephone keypad."
+
+
+TO_TEXT: list[tuple[str, tuple[tuple[float, str], ...], dict[str, Any], list[tuple[float, str, str]]]] = [
+    ("a terminator", ((1.0, "12#"),), {}, [(1.2, "12", "terminator")]),
+    ("a count", ((1.0, "1234"),), {"max_digits": 4}, [(1.3, "1234", "count")]),
+    ("a count and a terminator", ((1.0, "12#"),), {"max_digits": 2}, [(1.1, "12", "count")]),
+    ("a pause", ((1.0, "12"),), {"timeout_s": 1.5}, [(2.6, "12", "pause")]),
+    ("two entries", ((1.0, "1"), (2.5, "2#")), {"timeout_s": 1.0}, [(2.0, "1", "pause"), (2.6, "2", "terminator")]),
+    ("the terminator alone", ((1.0, "#"),), {}, [(1.0, "", "terminator")]),
+    ("no terminator", ((1.0, "1#"),), {"terminator": "", "timeout_s": 1.0}, [(2.1, "1#", "pause")]),
+    ("before the session is ready", ((0.0, "7#"),), {}, [(0.1, "7", "terminator")]),
+]
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("presses", "digits", "entries"), [row[1:] for row in TO_TEXT], ids=[row[0] for row in TO_TEXT]
+)
+async def test_an_entry_is_told_to_the_agent_who_answers(
+    autojump_clock: MockClock,
+    make_call: CallMaker,
+    dialect: str,
+    presses: tuple[tuple[float, str], ...],
+    digits: dict[str, Any],
+    entries: list[tuple[float, str, str]],
+) -> None:
+    """What is pressed when, under which rules; when it is an entry; one item each, and words of the agent's."""
+    call = await make_call(caller(9, *presses), "slow-ack", dialect=dialect, digits={**OPEN, **digits})
+    assert entered(call) == entries
+    assert texts(call) == [told(entry or "#") for _, entry, _ in entries]
+    assert [name for name in commands(call) if name in (ADD, ASK)][:2] == [ADD, ASK]
+    assert call.phone.spoken != []
+    assert call.outcome.error is None
+    assert call.session.complaints == []
+    assert call.data("command.unanswered") == call.data("digits.unsent") == []
+    assert call.outcome.summary["digits"] == {"entries": len(entries), "unsent_digits": 0}
+    items = [message.body["item"]["id"] for message in call.session.messages if message.type == ADD]
+    assert items == [f"vx_digits_{number + 1}" for number in range(len(entries))]
+
+
+async def test_entries_from_before_the_session_wait_for_it(autojump_clock: MockClock, make_call: CallMaker) -> None:
+    """Acknowledged after 1.5 s, the session gets all of them at once and in order, and the agent answers them once."""
+    call = await make_call(caller(5, (0.1, "1#2#34#")), "slow-ack", digits=OPEN)
+    assert texts(call) == [told("1"), told("2"), told("34")]
+    assert call.of(ADD, direction="sent")[0].t_ns / 1e9 == pytest.approx(1.5, abs=0.1)
+    assert call.session.complaints == []
+    assert call.outcome.summary["channels_peak"]["entries"] >= 2
+
+
+async def test_too_many_entries_from_before_the_session_are_told(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
+    """One is on its way, sixteen wait; each digit beyond is recorded as not sent, and the call goes on."""
+    presses = tuple((0.02 * number, b"\x03\x00\x01" + digit) for number, digit in enumerate([b"5"] * 19))
+    script = Script(audio=silence(5000), extra=presses)
+    call = await make_call(script, "slow-ack", digits={**OPEN, "max_digits": 1})
+    assert len(texts(call)) == 17
+    assert call.data("digits.unsent") == [{"count": 1, "because": "16 entries wait already"}] * 2
+    assert call.outcome.summary["digits"] == {"entries": 19, "unsent_digits": 2}
+    assert call.outcome.error is None
+
+
+UNSENT: list[tuple[str, str, Script, float | None, list[dict[str, Any]]]] = [
+    ("an unfinished entry", "parrot", caller(2, (1.0, "123")), None, [{"count": 3, "because": "the leg ended"}]),
+    (
+        "no session",
+        "no-ack",
+        caller(1.5, (0.3, "123#")),
+        None,
+        [{"count": 3, "because": "the leg ended"}],
+    ),
+    (
+        "the call drains",
+        "greeting",
+        caller(4, (1.5, "12#")),
+        1.0,
+        [{"count": 2, "because": "expected the session to go on, got it draining"}],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("scenario", "script", "drain_after_s", "unsent"), [row[1:] for row in UNSENT], ids=[row[0] for row in UNSENT]
+)
+async def test_what_cannot_be_told_is_recorded(
+    autojump_clock: MockClock,
+    make_call: CallMaker,
+    scenario: str,
+    script: Script,
+    drain_after_s: float | None,
+    unsent: list[dict[str, Any]],
+) -> None:
+    """The caller hangs up in an entry, no session comes about, the call is about to end: the digits are counted."""
+    call = await make_call(script, scenario, drain_after_s=drain_after_s)
+    assert call.data("digits.unsent") == unsent
+    assert texts(call) == []
+
+
+# --- the agent falls silent -------------------------------------------------------------------------------------------
+
+SLOW = attrs.evolve(SCENARIOS["greeting"], pace=Pace(speed=1.2))
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("interrupt", "expected"), [(True, [CANCEL, TRUNCATE, ADD, ASK]), (False, [ADD, ASK])], ids=["cut", "not cut"]
+)
+async def test_the_first_digit_silences_the_agent(
+    autojump_clock: MockClock, make_call: CallMaker, dialect: str, interrupt: bool, expected: list[str]
+) -> None:
+    """From the digit on there is silence, the provider is told what was heard, and the entry is answered after it."""
+    script = caller(8, (1.5, "1"), (2.5, "2#"))
+    call = await make_call(script, SLOW, dialect=dialect, digits={**OPEN, "interrupt": interrupt})
+    assert commands(call) == expected
+    assert entered(call) == [(2.6, "12", "terminator")]
+    assert any(1.6 < at_s < 2.4 for at_s in call.phone.spoken) is not interrupt
+    assert max(call.phone.spoken) > 3.0
+    assert call.session.complaints == []
+    assert call.outcome.summary["turns"] == {"caller": 0, "agent": 2, "cut": int(interrupt)}
+    for truncate in call.data(TRUNCATE):
+        assert truncate["audio_end_ms"] == pytest.approx(1000 * (1.5 - call.phone.spoken[0]), abs=40)
+
+
+async def test_speech_beside_an_entry_is_answered_with_it(autojump_clock: MockClock, make_call: CallMaker) -> None:
+    """Pressed in the middle of a turn, the entry is known to the answer of that turn, and no other is asked for."""
+    script = Script(audio=tone(2000) + silence(4000), extra=pressed((1.0, "12#")))
+    call = await make_call(script, digits=OPEN)
+    assert commands(call) == [ADD]
+    assert call.outcome.summary["turns"] == {"caller": 1, "agent": 1, "cut": 0}
+    assert call.session.complaints == []
+
+
+async def test_switched_off_the_keypad_does_nothing(autojump_clock: MockClock, make_call: CallMaker) -> None:
+    """No item, no cut, no entry; the digit is in the log all the same."""
+    call = await make_call(caller(4, (1.0, "12#")), SLOW, digits={**OPEN, "to": "off"})
+    assert commands(call) == []
+    assert entered(call) == []
+    assert call.outcome.summary["turns"]["cut"] == 0
+    assert [data["digit"] for data in call.data("audiosocket.received") if "digit" in data] == ["1", "2", "#"]
+
+
+async def test_the_key_to_talk_is_part_of_no_entry(autojump_clock: MockClock, make_call: CallMaker) -> None:
+    """It means what it means; what is pressed around it is one entry. It is no secret."""
+    script = Script(audio=tone(3000) + silence(2000), extra=pressed((1.0, "1*2#")))
+    session = {"push_to_talk": "*", "turn_detection": {"type": "none"}}
+    call = await make_call(script, session=session)
+    assert texts(call) == [told("12")]
+    assert [data["meaning"] for data in call.data("turn.pressed")] == ["end of turn"]
+    shown = [data["digit"] for data in call.data("audiosocket.received") if "digit" in data]
+    assert shown == ["[redacted]", "*", "[redacted]", "[redacted]"]
+
+
+# --- tools ------------------------------------------------------------------------------------------------------------
+
+
+def asks(arguments: str = "{}", *, says: bool = False, calls: int = 1, name: str = "collect_digits") -> Scenario:
+    """A provider that asks for digits half a second into the call, after words of its own or without any."""
+    words = (Step(Trigger.READY, 0.1, Say()),) if says else ()
+    after = Trigger.FIRST_AUDIO if says else Trigger.READY
+    steps = (Step(after, 0.5, CallTool(name, arguments)) for _ in range(calls))
+    return Scenario("asks", "asks for digits", (*words, *steps))
+
+
+TO_TOOL: list[tuple[str, str, tuple[tuple[float, str], ...], list[str], list[str]]] = [
+    ("a terminator", "{}", ((2.0, "1234#"),), ["digits: 1234; ended by: terminator"], []),
+    ("a count", '{"max_digits":4}', ((2.0, "1234"),), ["digits: 1234; ended by: count"], []),
+    ("its own pause", '{"timeout_s":1}', ((2.0, "12"), (3.5, "3#")), ["digits: 12; ended by: pause"], ["3"]),
+    ("its own terminator", '{"terminator":"*"}', ((2.0, "1#2*"),), ["digits: 1#2; ended by: terminator"], []),
+    ("nothing", "{}", (), ["digits: none; ended by: pause"], []),
+    ("the terminator alone", "{}", ((2.0, "#"),), ["digits: none; ended by: terminator"], []),
+    ("begun before it asked", '{"max_digits":3}', ((0.2, "12"), (1.5, "3")), ["digits: 123; ended by: count"], []),
+    ("more than it asked for", '{"max_digits":2}', ((2.0, "1234#"),), ["digits: 12; ended by: count"], ["34"]),
+    ("afterwards", '{"max_digits":2}', ((2.0, "12"), (5.0, "3#")), ["digits: 12; ended by: count"], ["3"]),
+]
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("arguments", "presses", "results", "items"), [row[1:] for row in TO_TOOL], ids=[row[0] for row in TO_TOOL]
+)
+async def test_the_agent_asks_for_digits(
+    autojump_clock: MockClock,
+    make_call: CallMaker,
+    dialect: str,
+    arguments: str,
+    presses: tuple[tuple[float, str], ...],
+    results: list[str],
+    items: list[str],
+) -> None:
+    """What it asks for, what is pressed when, what it is told, and what becomes of the other digits."""
+    tools = {"builtin": ["collect_digits"]}
+    call = await make_call(caller(16, *presses), asks(arguments), dialect=dialect, tools=tools, digits=OPEN)
+    assert outputs(call) == results
+    assert texts(call) == [told(item) for item in items]
+    assert call.data("digits.unsent") == call.data("tool.failed") == []
+    assert call.session.complaints == []
+    assert call.phone.spoken != []
+
+
+async def test_the_first_digit_is_awaited_from_the_end_of_the_agents_words(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
+    """The request is two seconds long: nobody is told that nothing was pressed while it is being heard."""
+    call = await make_call(
+        caller(8), asks(says=True), tools={"builtin": ["collect_digits"]}, digits={"first_timeout_s": 1.0}
+    )
+    assert outputs(call) == ["digits: none; ended by: pause"]
+    finished, answered = call.of("playout.finished")[0], call.of("tool.answered")[0]
+    assert 0.4 < (answered.t_ns - finished.t_ns) / 1e9 < 1.6
+
+
+async def test_a_voice_does_not_lose_the_digits_of_a_tool(autojump_clock: MockClock, make_call: CallMaker) -> None:
+    """The caller speaks in the middle of an entry: the turn is answered, and the entry is whole."""
+    script = Script(
+        audio=silence(2000) + tone(1000) + silence(7000), extra=pressed((1.5, "12"), (2.5, "3"), (4.0, "4#"))
+    )
+    call = await make_call(script, asks(), tools={"builtin": ["collect_digits"]}, digits=OPEN)
+    assert outputs(call) == ["digits: 1234; ended by: terminator"]
+    assert texts(call) == []
+    assert call.outcome.summary["turns"]["caller"] == 1
+
+
+async def test_switched_off_the_keypad_still_serves_tools(autojump_clock: MockClock, make_call: CallMaker) -> None:
+    """Digits are gathered while a tool asks, and only then; what it leaves is recorded."""
+    tools = {"builtin": ["collect_digits"]}
+    script = caller(6, (0.1, "9"), (2.0, "1234#"), (4.0, "7#"))
+    call = await make_call(script, asks('{"max_digits":3}'), tools=tools, digits={**OPEN, "to": "off"})
+    assert outputs(call) == ["digits: 123; ended by: count"]
+    assert texts(call) == []
+    assert entered(call) == [(2.2, "123", "count")]
+
+
+async def account(context: ToolContext) -> str:
+    """Ask for an account."""
+    entry = await context.digits(max_digits=3, first_timeout_s=5)
+    return f"account {entry.digits} by {entry.because}"
+
+
+async def test_tools_of_a_program_ask_in_turn(autojump_clock: MockClock, make_call: CallMaker) -> None:
+    """Two ask at once: the first entry is the first one's, and what was pressed beyond it begins the second's."""
+    script = caller(8, (2.0, "1234"), (3.0, "56"))
+    call = await make_call(script, asks(name="account", calls=2), own_tools=[Tool(account)], digits=OPEN)
+    assert outputs(call) == ["account 123 by count", "account 456 by count"]
+    assert texts(call) == []
+
+
+async def test_a_cancelled_tool_leaves_its_digits_to_the_conversation(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
+    """Its time is up in the middle of an entry: the caller finishes the entry, and the agent is told of it."""
+    script = caller(8, (1.5, "1"), (3.0, "2#"))
+    own_tools = [Tool(account, timeout_s=1.5)]
+    call = await make_call(script, asks(name="account"), own_tools=own_tools, digits=OPEN)
+    assert outputs(call) == ["failed: expected a result within 1.5 s, got none"]
+    assert texts(call) == [told("12")]
+
+
+async def test_a_wish_out_of_range_is_told_to_the_model(autojump_clock: MockClock, make_call: CallMaker) -> None:
+    """Nothing is waited for, and the keypad is the conversation's."""
+    tools = {"builtin": ["collect_digits"]}
+    call = await make_call(caller(4, (2.0, "1#")), asks('{"max_digits":99}'), tools=tools, digits=OPEN)
+    assert outputs(call) == ["failed: ValueError: expected 1 to 64 digits, got 99"]
+    assert texts(call) == [told("1")]
+
+
+async def test_a_context_without_a_leg_has_no_keypad() -> None:
+    """A program that tests its tools by itself is told so."""
+    context = ToolContext(CALL, (), lambda _reason, _next: None)
+    with pytest.raises(VoxpipeError, match="got one without a keypad"):
+        await context.digits()
+
+
+# --- the log ----------------------------------------------------------------------------------------------------------
+
+SECRETS = [
+    ("a menu's key", "8#", "8", told("8")),
+    ("a card", "4012888888881881#", "4012888888881881", "4012888888881881"),
+    ("its digits one by one", "73915482#", "73915482", "7, 3, 9, 1, 5, 4, 8, 2"),
+]
+
+
+@pytest.mark.parametrize("log", [False, True], ids=["by default", "with digits.log"])
+@pytest.mark.parametrize("to", ["text", "tool"])
+@pytest.mark.parametrize(("keys", "digits", "repeated"), [row[1:] for row in SECRETS], ids=[row[0] for row in SECRETS])
+async def test_digits_are_no_matter_for_a_log(
+    autojump_clock: MockClock, make_call: CallMaker, to: str, log: bool, keys: str, digits: str, repeated: str
+) -> None:
+    """Item, result, their echo, an error that quotes them: none of the lines has them, unless that is configured."""
+    quote = Step(Trigger.ANSWERED, 0, SendError("strange", f"It was: {repeated}"), once=False)
+    scenario = Scenario("quotes", "repeats an entry", (*(asks().steps if to == "tool" else ()), quote))
+    # In the tool's case its own request is an answer too: what is quoted before it is known to be a secret is no echo.
+    call = await make_call(caller(8, (2.0, keys)), scenario, tools={"builtin": ["collect_digits"]}, digits={"log": log})
+    words = told(digits) if to == "text" else f"digits: {digits}; ended by: terminator"
+    assert outputs(call) + texts(call) == [words]
+    (entry,) = call.of("digits.entered")
+    shown = digits if log else "[redacted]"
+    assert entry.event_data == {"digits": shown, "count": len(digits), "because": "terminator", "to": to}
+    later = [text for record in call.records if record.seq >= entry.seq for text in leaves(record.event_data)]
+    # A single digit is in much that is no entry, such as an id.
+    secrets = (words, repeated, *([digits] if len(digits) > 1 else []))
+    assert any(secret in text for text in later for secret in secrets) is log
+    pressed_digits = [data["digit"] for data in call.data("audiosocket.received") if "digit" in data]
+    assert pressed_digits == (list(keys) if log else ["[redacted]"] * len(keys))
+
+
+def leaves(value: Any) -> list[str]:
+    """Every text within JSON data."""
+    if isinstance(value, dict):
+        return [text for item in value.values() for text in leaves(item)]
+    if isinstance(value, list):
+        return [text for item in value for text in leaves(item)]
+    return [value] if isinstance(value, str) else []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("text", "A key was pressed.", "expected a text with {digits} in it, got 'A key was pressed.'"),
+        ("terminator", "##", "expected one of 0 1 2 3 4 5 6 7 8 9 * # A B C D, got '##'"),
+        ("max_digits", 65, "expected 1 to 64, got 65"),
+        ("timeout_s", 0, "expected 0.1 to 120, got 0"),
+        ("to", "nowhere", "expected text or off, got 'nowhere'"),
+    ],
+)
+def test_the_table_is_checked(key: str, value: Any, message: str) -> None:
+    """A value that does not fit is refused by its key."""
+    with pytest.raises(ConfigError) as caught:
+        load_config(environ={}, overrides={f"digits.{key}": value})
+    assert str(caught.value) == f"digits.{key}: {message}"
