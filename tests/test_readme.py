@@ -127,6 +127,13 @@ def test_the_tool_example_is_called(tmp_path: Path) -> None:
     assert re.search(r"heard the first word about it after \d\.\d\d s", output)
 
 
+def test_the_keypad_example_is_a_tool(tmp_path: Path) -> None:
+    """The example of a tool that asks for digits is one that a gateway takes, with nothing for the model to give."""
+    (code,) = (block for block in blocks("python") if "context.digits" in block)
+    output = run_example(f"{code}\nprint(voxpipe.Tool(check_pin).schema.parameters['properties'])", tmp_path)
+    assert output == "{}\n"
+
+
 def run_example(code: str, folder: Path) -> str:
     """Run an example as a program of its own in a folder."""
     environ = {**os.environ, "OPENAI_API_KEY": "sk-not-used"}
