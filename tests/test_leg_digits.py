@@ -6,62 +6,16 @@ from typing import Any
 
 import attrs
 import pytest
+from keypad import ADD, ASK, OPEN, asks, caller, commands, entered, outputs, pressed, texts, told
 from trio.testing import MockClock
-from virtual_call import CALL, CallMaker, Script, VirtualCall, silence, tone
+from virtual_call import CallMaker, Script, silence, tone
 
 from voxpipe.config_file import load_config
-from voxpipe.errors import ConfigError, VoxpipeError
-from voxpipe.testing.scenario import SCENARIOS, CallTool, Pace, Say, Scenario, SendError, Step, Trigger
-from voxpipe.tools import Tool, ToolContext
+from voxpipe.errors import ConfigError
+from voxpipe.testing.scenario import SCENARIOS, Pace, Scenario, SendError, Step, Trigger
 
 BOTH = pytest.mark.parametrize("dialect", ["openai", "openai-beta"])
-OPEN = {"log": True}
-ADD, ASK = "conversation.item.create", "response.create"
 CANCEL, TRUNCATE = "response.cancel", "conversation.item.truncate"
-
-
-def pressed(*presses: tuple[float, str]) -> tuple[tuple[float, bytes], ...]:
-    """DTMF messages at their times; the digits of one press follow each other at 100 ms."""
-    return tuple(
-        (at_s + 0.1 * index, b"\x03\x00\x01" + digit.encode())
-        for at_s, digits in presses
-        for index, digit in enumerate(digits)
-    )
-
-
-def caller(seconds: float, *presses: tuple[float, str]) -> Script:
-    """A caller who says nothing, and presses keys."""
-    return Script(audio=silence(round(1000 * seconds)), extra=pressed(*presses))
-
-
-def commands(call: VirtualCall) -> list[str]:
-    """What was sent besides audio and the configuration, in order."""
-    return [m.type for m in call.session.messages if m.type != "session.update"]
-
-
-def texts(call: VirtualCall) -> list[str]:
-    """The texts of the items that told of entries."""
-    items = [message.body["item"] for message in call.session.messages if message.type == ADD]
-    return [item["content"][0]["text"] for item in items if item["type"] == "message"]
-
-
-def outputs(call: VirtualCall) -> list[str]:
-    """What the model was told of tools, in order."""
-    items = [message.body["item"] for message in call.session.messages if message.type == ADD]
-    return [item["output"] for item in items if item["type"] == "function_call_output"]
-
-
-def entered(call: VirtualCall) -> list[tuple[float, str, str]]:
-    """When which entry was complete, and why."""
-    return [
-        (round(record.t_ns / 1e9, 1), record.event_data["digits"], record.event_data["because"])
-        for record in call.of("digits.entered")
-    ]
-
-
-def told(digits: str) -> str:
-    """The item's text."""
-    return f"The caller pressed {digits} on the telephone keypad."
 
 
 TO_TEXT: list[tuple[str, tuple[tuple[float, str], ...], dict[str, Any], list[tuple[float, str, str]]]] = [
@@ -129,9 +83,9 @@ UNSENT: list[tuple[str, str, Script, float | None, list[dict[str, Any]]]] = [
     (
         "no session",
         "no-ack",
-        caller(1.5, (0.3, "123#")),
+        caller(1.5, (0.3, "123#45##6")),
         None,
-        [{"count": 3, "because": "the leg ended"}],
+        [{"count": count, "because": "the leg ended"} for count in (3, 2, 1, 1)],
     ),
     (
         "the call drains",
@@ -185,6 +139,14 @@ async def test_the_first_digit_silences_the_agent(
         assert truncate["audio_end_ms"] == pytest.approx(1000 * (1.5 - call.phone.spoken[0]), abs=40)
 
 
+async def test_a_terminator_too_many_leaves_the_agent_alone(autojump_clock: MockClock, make_call: CallMaker) -> None:
+    """Two digits were the entry; the key that some callers press all the same does not cut the answer to it."""
+    call = await make_call(caller(6, (1.0, "12"), (2.5, "#")), digits={**OPEN, "max_digits": 2})
+    assert call.phone.spoken[0] < 2.5 < call.phone.spoken[-1]
+    assert commands(call) == [ADD, ASK]
+    assert texts(call) == [told("12")]
+
+
 async def test_speech_beside_an_entry_is_answered_with_it(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """Pressed in the middle of a turn, the entry is known to the answer of that turn, and no other is asked for."""
     script = Script(audio=tone(2000) + silence(4000), extra=pressed((1.0, "12#")))
@@ -212,126 +174,6 @@ async def test_the_key_to_talk_is_part_of_no_entry(autojump_clock: MockClock, ma
     assert [data["meaning"] for data in call.data("turn.pressed")] == ["end of turn"]
     shown = [data["digit"] for data in call.data("audiosocket.received") if "digit" in data]
     assert shown == ["[redacted]", "*", "[redacted]", "[redacted]"]
-
-
-# --- tools ------------------------------------------------------------------------------------------------------------
-
-
-def asks(arguments: str = "{}", *, says: bool = False, calls: int = 1, name: str = "collect_digits") -> Scenario:
-    """A provider that asks for digits half a second into the call, after words of its own or without any."""
-    words = (Step(Trigger.READY, 0.1, Say()),) if says else ()
-    after = Trigger.FIRST_AUDIO if says else Trigger.READY
-    steps = (Step(after, 0.5, CallTool(name, arguments)) for _ in range(calls))
-    return Scenario("asks", "asks for digits", (*words, *steps))
-
-
-TO_TOOL: list[tuple[str, str, tuple[tuple[float, str], ...], list[str], list[str]]] = [
-    ("a terminator", "{}", ((2.0, "1234#"),), ["digits: 1234; ended by: terminator"], []),
-    ("a count", '{"max_digits":4}', ((2.0, "1234"),), ["digits: 1234; ended by: count"], []),
-    ("its own pause", '{"timeout_s":1}', ((2.0, "12"), (3.5, "3#")), ["digits: 12; ended by: pause"], ["3"]),
-    ("its own terminator", '{"terminator":"*"}', ((2.0, "1#2*"),), ["digits: 1#2; ended by: terminator"], []),
-    ("nothing", "{}", (), ["digits: none; ended by: pause"], []),
-    ("the terminator alone", "{}", ((2.0, "#"),), ["digits: none; ended by: terminator"], []),
-    ("begun before it asked", '{"max_digits":3}', ((0.2, "12"), (1.5, "3")), ["digits: 123; ended by: count"], []),
-    ("more than it asked for", '{"max_digits":2}', ((2.0, "1234#"),), ["digits: 12; ended by: count"], ["34"]),
-    ("afterwards", '{"max_digits":2}', ((2.0, "12"), (5.0, "3#")), ["digits: 12; ended by: count"], ["3"]),
-]
-
-
-@BOTH
-@pytest.mark.parametrize(
-    ("arguments", "presses", "results", "items"), [row[1:] for row in TO_TOOL], ids=[row[0] for row in TO_TOOL]
-)
-async def test_the_agent_asks_for_digits(
-    autojump_clock: MockClock,
-    make_call: CallMaker,
-    dialect: str,
-    arguments: str,
-    presses: tuple[tuple[float, str], ...],
-    results: list[str],
-    items: list[str],
-) -> None:
-    """What it asks for, what is pressed when, what it is told, and what becomes of the other digits."""
-    tools = {"builtin": ["collect_digits"]}
-    call = await make_call(caller(16, *presses), asks(arguments), dialect=dialect, tools=tools, digits=OPEN)
-    assert outputs(call) == results
-    assert texts(call) == [told(item) for item in items]
-    assert call.data("digits.unsent") == call.data("tool.failed") == []
-    assert call.session.complaints == []
-    assert call.phone.spoken != []
-
-
-async def test_the_first_digit_is_awaited_from_the_end_of_the_agents_words(
-    autojump_clock: MockClock, make_call: CallMaker
-) -> None:
-    """The request is two seconds long: nobody is told that nothing was pressed while it is being heard."""
-    call = await make_call(
-        caller(8), asks(says=True), tools={"builtin": ["collect_digits"]}, digits={"first_timeout_s": 1.0}
-    )
-    assert outputs(call) == ["digits: none; ended by: pause"]
-    finished, answered = call.of("playout.finished")[0], call.of("tool.answered")[0]
-    assert 0.4 < (answered.t_ns - finished.t_ns) / 1e9 < 1.6
-
-
-async def test_a_voice_does_not_lose_the_digits_of_a_tool(autojump_clock: MockClock, make_call: CallMaker) -> None:
-    """The caller speaks in the middle of an entry: the turn is answered, and the entry is whole."""
-    script = Script(
-        audio=silence(2000) + tone(1000) + silence(7000), extra=pressed((1.5, "12"), (2.5, "3"), (4.0, "4#"))
-    )
-    call = await make_call(script, asks(), tools={"builtin": ["collect_digits"]}, digits=OPEN)
-    assert outputs(call) == ["digits: 1234; ended by: terminator"]
-    assert texts(call) == []
-    assert call.outcome.summary["turns"]["caller"] == 1
-
-
-async def test_switched_off_the_keypad_still_serves_tools(autojump_clock: MockClock, make_call: CallMaker) -> None:
-    """Digits are gathered while a tool asks, and only then; what it leaves is recorded."""
-    tools = {"builtin": ["collect_digits"]}
-    script = caller(6, (0.1, "9"), (2.0, "1234#"), (4.0, "7#"))
-    call = await make_call(script, asks('{"max_digits":3}'), tools=tools, digits={**OPEN, "to": "off"})
-    assert outputs(call) == ["digits: 123; ended by: count"]
-    assert texts(call) == []
-    assert entered(call) == [(2.2, "123", "count")]
-
-
-async def account(context: ToolContext) -> str:
-    """Ask for an account."""
-    entry = await context.digits(max_digits=3, first_timeout_s=5)
-    return f"account {entry.digits} by {entry.because}"
-
-
-async def test_tools_of_a_program_ask_in_turn(autojump_clock: MockClock, make_call: CallMaker) -> None:
-    """Two ask at once: the first entry is the first one's, and what was pressed beyond it begins the second's."""
-    script = caller(8, (2.0, "1234"), (3.0, "56"))
-    call = await make_call(script, asks(name="account", calls=2), own_tools=[Tool(account)], digits=OPEN)
-    assert outputs(call) == ["account 123 by count", "account 456 by count"]
-    assert texts(call) == []
-
-
-async def test_a_cancelled_tool_leaves_its_digits_to_the_conversation(
-    autojump_clock: MockClock, make_call: CallMaker
-) -> None:
-    """Its time is up in the middle of an entry: the caller finishes the entry, and the agent is told of it."""
-    script = caller(8, (1.5, "1"), (3.0, "2#"))
-    own_tools = [Tool(account, timeout_s=1.5)]
-    call = await make_call(script, asks(name="account"), own_tools=own_tools, digits=OPEN)
-    assert outputs(call) == ["failed: expected a result within 1.5 s, got none"]
-    assert texts(call) == [told("12")]
-
-
-async def test_a_wish_out_of_range_is_told_to_the_model(autojump_clock: MockClock, make_call: CallMaker) -> None:
-    """Nothing is waited for, and the keypad is the conversation's."""
-    tools = {"builtin": ["collect_digits"]}
-    call = await make_call(caller(4, (2.0, "1#")), asks('{"max_digits":99}'), tools=tools, digits=OPEN)
-    assert outputs(call) == ["failed: ValueError: expected 1 to 64 digits, got 99"]
-    assert texts(call) == [told("1")]
-
-
-async def test_a_context_without_a_leg_has_no_keypad() -> None:
-    """A program that tests its tools by itself is told so."""
-    context = ToolContext(CALL, (), lambda _reason, _next: None)
-    with pytest.raises(VoxpipeError, match="got one without a keypad"):
-        await context.digits()
 
 
 # --- the log ----------------------------------------------------------------------------------------------------------
