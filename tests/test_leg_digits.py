@@ -12,7 +12,7 @@ from virtual_call import CallMaker, Script, silence, tone
 
 from voxpipe.config_file import load_config
 from voxpipe.errors import ConfigError
-from voxpipe.testing.scenario import SCENARIOS, Pace, Scenario, SendError, Step, Trigger
+from voxpipe.testing.scenario import SCENARIOS, Pace, Scenario, SendError, Step, Trigger, Vanish
 
 BOTH = pytest.mark.parametrize("dialect", ["openai", "openai-beta"])
 CANCEL, TRUNCATE = "response.cancel", "conversation.item.truncate"
@@ -233,3 +233,20 @@ def test_the_table_is_checked(key: str, value: Any, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load_config(environ={}, overrides={f"digits.{key}": value})
     assert str(caught.value) == f"digits.{key}: {message}"
+
+
+# --- from one session to another --------------------------------------------------------------------------------------
+
+
+async def test_entries_outlive_the_session(autojump_clock: MockClock, make_call: CallMaker) -> None:
+    """The next session is given the entry from before the loss, and the one that was completed between the two."""
+    gone = Scenario("gone", "drops the connection 5 s after it was configured", (Step(Trigger.READY, 5.0, Vanish()),))
+    call = await make_call(caller(11, (1.0, "12#"), (5.2, "34#")), (gone, "slow-ack"), digits=OPEN)
+    first, second = call.provider.sessions
+    items = [message.body["item"] for message in second.messages if message.type == ADD]
+    assert [m.body["item"]["id"] for m in first.messages if m.type == ADD] == ["vx_digits_1"]
+    assert [item["content"][0]["text"] for item in items if item["role"] == "user"] == [told("12"), told("34")]
+    assert items[-1]["id"] == "vx_digits_2"
+    assert call.data("digits.unsent") == []
+    assert call.phone.spoken[-1] > 7.0
+    assert [complaint for complaint in call.provider.complaints if not complaint.harmless] == []

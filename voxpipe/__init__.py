@@ -21,6 +21,7 @@ from voxpipe.errors import (
     RecordError,
     RemoteProtocolError,
     SessionError,
+    SessionLost,
     VoxpipeError,
 )
 from voxpipe.gateway import Gateway
@@ -50,6 +51,7 @@ __all__ = [
     "RecordError",
     "RemoteProtocolError",
     "SessionError",
+    "SessionLost",
     "Surroundings",
     "Tool",
     "ToolContext",

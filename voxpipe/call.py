@@ -95,6 +95,7 @@ class Call:
         self._given = given
         self._leg_over = trio.Event()
         self._left = False
+        self._session_lost = trio.Event()
         self._kept_up_frames = 0
         if configured is not None:
             self.leg_formats.set(LegFormatConfirmed(configured, downlink_format(configured)))
@@ -113,6 +114,7 @@ class Call:
             formats=self.session_formats,
             cut=self._cut,
             tools=self.tools,
+            on_lost=lambda: self._session_lost.set(),
         )
 
     async def run(self) -> None:
@@ -147,6 +149,7 @@ class Call:
             nursery.start_soon(self._play)
             nursery.start_soon(self._learn_format)
             nursery.start_soon(self._drain)
+            nursery.start_soon(self._bridge_gaps)
             ending = await self.conversation.ended.get()
             self._note_end(ending.reason, ending.error)
             nursery.start_soon(self._discard_uplink)
@@ -246,6 +249,17 @@ class Call:
         if not self._left:
             self._left, self.next = True, next_
             self.conversation.drain(reason, to_the_end=True)
+
+    async def _bridge_gaps(self) -> None:
+        """Play the prompt of ``leg.reconnect_wav``, if there is one, whenever a session was lost."""
+        prompt = Prompt(self.config.leg.reconnect_wav, "leg.reconnect_wav", "reconnect", self.log)
+        while self.config.leg.reconnect_wav:
+            await self._session_lost.wait()
+            self._session_lost = trio.Event()
+            if wrong := await prompt.load():
+                self._given.on_warning(wrong)
+            elif self.conversation.lost:
+                prompt.put(await self.playout.get(), (await self.leg_formats.get()).downlink)
 
     def _cut(self, epoch: int) -> CutPoint:
         playout = self.playout.value

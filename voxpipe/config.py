@@ -101,6 +101,7 @@ class LegConfig:
     warn_before_end_s: float = key(
         0.0, "so long before that the agent is instructed to come to an end; 0: never", check=zero_or(1, 1e6)
     )
+    reconnect_wav: str = key("", "WAV file to play while a lost session is replaced; empty: silence")
     failure_wav: str = key("", "WAV file to play before hanging up when the session fails; empty: hang up at once")
 
 
@@ -127,6 +128,18 @@ class ProviderConfig:
         3580.0,
         "the session is drained after so long (OpenAI ends it at 3600 s, the acknowledgement and the drain included)",
         check=between(1, 86_400),
+    )
+    renew_after_s: float = key(
+        3300.0,
+        "after so long another session is opened beside this one, given the conversation, and takes over in a pause; "
+        "0: never",
+        check=zero_or(1, 86_400),
+    )
+    reconnect_s: float = key(
+        10.0,
+        "a session lost in mid-call is replaced within so long, or the call ends; the conversation goes on from its "
+        "transcripts; 0: the call ends at once",
+        check=between(0, 600),
     )
     drain_timeout_s: float = key(
         10.0, "how long the running answer may go on when a session is drained", check=between(0, 86_400)
@@ -179,6 +192,10 @@ class SessionConfig:
 
     instructions: str = key("You are a friendly assistant on the telephone. Be brief.", "the agent's instructions")
     greeting: str = key("", "instructions for a first answer before the caller speaks; empty: the caller begins")
+    resume_instructions: str = key(
+        "The line was interrupted for a moment: apologise in a few words and go on where the conversation stopped.",
+        "instructions for an answer at once when a session was lost that left something unsaid; empty: none",
+    )
     voice: str = key("", "voice; empty: the provider's default")
     speed: float = key(0.0, "rate of speech, 0.25 to 1.5; 0: the provider's default", check=zero_or(0.25, 1.5))
     max_output_tokens: int = key(0, "limit of an answer in tokens; 0: none", check=between(0, 4096))

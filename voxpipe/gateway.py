@@ -340,11 +340,12 @@ def check_config(config: Config) -> None:
         parse_url(config.provider.url or dialect.url)
     except ValueError as error:
         raise ConfigError("provider.url", str(error)) from None
-    if config.leg.failure_wav:
-        try:
-            read_wav(Path(config.leg.failure_wav))
-        except (OSError, VoxpipeError) as error:
-            raise ConfigError("leg.failure_wav", str(error)) from error
+    for name in ("failure_wav", "reconnect_wav"):
+        if path := getattr(config.leg, name):
+            try:
+                read_wav(Path(path))
+            except (OSError, VoxpipeError) as error:
+                raise ConfigError(f"leg.{name}", str(error)) from error
     if not config.provider.url and not find_api_key(config.provider):
         raise ConfigError("provider.api_key", f"expected a key in {dialect.api_key_env} for {dialect.url}, got none")
 

@@ -31,6 +31,7 @@ def summarise(call: Call, duration_ns: int, records_peak: int) -> dict[str, Any]
         "downlink": _downlink(call),
         "playout": _playout(call),
         "suspicions": list(call.log.suspicions),
+        "sessions": {"opened": call.conversation.opened, **attrs.asdict(call.conversation.successions)},
         "turns": {"caller": session.caller_turns, "agent": session.responses, "cut": session.cuts},
         "tools": attrs.asdict(call.tools.statistics),
         "digits": attrs.asdict(call.keypad.statistics),

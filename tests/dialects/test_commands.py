@@ -18,6 +18,7 @@ from voxpipe.dialects import DIALECTS, get_dialect
 from voxpipe.sansio.dialect import Wire
 from voxpipe.sansio.realtime import (
     AddMessage,
+    AddToolCall,
     CancelResponse,
     ClearAudio,
     Command,
@@ -81,6 +82,19 @@ PLAIN: list[tuple[Command, Wire]] = [
         {
             "type": "conversation.item.create",
             "item": {"type": "function_call_output", "call_id": "call_1", "output": '{"open":"täglich"}'},
+        },
+    ),
+    (
+        AddToolCall("vx_item_3", "call_1", "look_up", '{"what":"tide"}'),
+        {
+            "type": "conversation.item.create",
+            "item": {
+                "id": "vx_item_3",
+                "type": "function_call",
+                "call_id": "call_1",
+                "name": "look_up",
+                "arguments": '{"what":"tide"}',
+            },
         },
     ),
     (

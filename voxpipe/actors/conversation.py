@@ -1,32 +1,67 @@
 """The conversation of one leg: which session serves it.
 
 A session is one connection to the provider (``session.py``). This is what lasts longer: the formats that are tried in
-turn, and what a leg asks of whichever session serves it.
+turn, the memory of what was said, and the change from one session to another.
+
+Succession. A session has its end (OpenAI's after 60 minutes), and a call need not have one. When renewal is due,
+another session is opened beside the one that serves; it is configured and acknowledged as the first was, given the
+conversation, and stands by. It takes over in a pause: nobody speaks, nothing waits to be heard, and nothing was said
+that it does not know. Where no pause comes before the limit, it takes over then.
+
+Loss. When the session that serves is lost, the leg stays up for ``provider.reconnect_s``, in which sessions are opened
+until one takes over in the same way, at once.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
+import attrs
 import trio
 
 from voxpipe.actors.access import Access
 from voxpipe.actors.chunk_queue import ChunkQueue
 from voxpipe.actors.monotonic import now_ns
 from voxpipe.actors.one_shot import OneShot
-from voxpipe.actors.session import Ending, Joint, LiveSession
+from voxpipe.actors.session import CARRIED_FRAMES, Ending, Joint, LiveSession
 from voxpipe.actors.sink import CallLog
 from voxpipe.actors.tools import ToolRunner
-from voxpipe.audio import NS_PER_S, FormatPair
+from voxpipe.audio import NS_PER_MS, NS_PER_S, PTIME_MS, FormatPair
 from voxpipe.config import Config
-from voxpipe.errors import AckTimeout, CommandRefused, FormatMismatch, SessionError
+from voxpipe.errors import AckTimeout, CommandRefused, FormatMismatch, SessionError, SessionLost, describe_error
 from voxpipe.sansio.call_timer import CallTimer
 from voxpipe.sansio.dialect import Dialect
 from voxpipe.sansio.ledger import CutPoint
+from voxpipe.sansio.memory import Giving, Memory
 from voxpipe.sansio.pending import SessionTimeouts
-from voxpipe.sansio.realtime import DrainRequested, Event, LegEnded, PlayoutFinished, TalkPressed
+from voxpipe.sansio.realtime import (
+    ConversationGiven,
+    DrainRequested,
+    Event,
+    LegEnded,
+    PlayoutFinished,
+    TalkPressed,
+)
 from voxpipe.sansio.session import Session
 from voxpipe.sansio.session_statistics import AppendStatistics, SessionStatistics
+from voxpipe.sansio.tool_words import ToolAnswered
+from voxpipe.sansio.transitions import DRAINING
+
+FIRST_PAUSE_S = 0.1
+LAST_PAUSE_S = 30.0
+"""Between two tries to open a session; each pause is three times the one before."""
+CARRIED_NS = CARRIED_FRAMES * PTIME_MS * NS_PER_MS
+RENEWED = "another session took over"
+
+
+@attrs.define
+class Successions:
+    """How often the leg changed from one session to another."""
+
+    renewed: int = 0
+    lost: int = 0
+    recovered: int = 0
 
 
 class Conversation:
@@ -44,11 +79,15 @@ class Conversation:
         formats: OneShot[FormatPair],
         cut: Callable[[int], CutPoint],
         tools: ToolRunner,
+        on_lost: Callable[[], None],
     ) -> None:
+        self.successions = Successions()
+        self.ended: OneShot[Ending] = OneShot()
         self._dialect = dialect
         self._config = config
         self._start_ns = now_ns()
         self._log = log
+        self._on_lost = on_lost
         self._joint = Joint(
             dialect=dialect,
             provider=config.provider,
@@ -62,10 +101,18 @@ class Conversation:
         self._agreed = formats
         self._requested: list[str] = []
         self._following: FormatPair | None = None
-        self._wanted = True
-        self.ended: OneShot[Ending] = OneShot()
+        self._unwanted = trio.Event()
         self._can_ask = trio.Event()
+        self._memory = Memory(transcribes=bool(config.session.transcription.model))
+        self.opened = 0
+        self._item_numbers = itertools.count(1)
         self._earlier: SessionStatistics | None = None
+        self._earlier_peak = 0
+        self._successor: LiveSession | None = None
+        self._giving = Giving(self._memory, str)
+        self._opens = False
+        self._hurry = trio.Event()
+        self._changed = trio.Event()
         self._serving = self._make(FormatPair.parse(config.provider.formats[0]))
 
     @property
@@ -76,27 +123,37 @@ class Conversation:
     @property
     def commands_peak(self) -> int:
         """How many commands waited at most."""
-        return self._serving.commands_peak
+        return max(self._earlier_peak, self._serving.commands_peak)
 
     @property
     def requested(self) -> tuple[str, ...]:
         """The formats asked for, in the order in which they were tried."""
         return tuple(self._requested)
 
+    @property
+    def open_calls(self) -> tuple[str, ...]:
+        """The tool calls that are not answered yet."""
+        return self._memory.open_calls
+
+    @property
+    def lost(self) -> bool:
+        """Whether the session that served is over, and another one is not there yet."""
+        return self._serving.over.value is not None and self.ended.value is None
+
     def statistics(self) -> SessionStatistics:
         """Tell what the sessions did so far: the counts of all, the state of the latest."""
         latest = self._serving.machine.statistics()
         return latest if self._earlier is None else latest.after(self._earlier)
 
+    # --- from the leg -------------------------------------------------------------------------------------------------
+
     def end(self, reason: str) -> None:
         """Take note that the caller is gone."""
-        self._wanted = False
-        self.feed(LegEnded(reason))
+        self._leave(LegEnded(reason))
 
     def drain(self, reason: str, *, to_the_end: bool = False) -> None:
         """Finish the running answer, then close; ``to_the_end``: however long it takes to be played."""
-        self._wanted = False
-        self.feed(DrainRequested(reason, to_the_end))
+        self._leave(DrainRequested(reason, to_the_end))
 
     def press_to_talk(self, *, agent_speaks: bool) -> None:
         """Take note that the caller pressed the key to talk."""
@@ -108,6 +165,8 @@ class Conversation:
 
     def feed(self, event: Event) -> None:
         """Tell the session that serves the leg what happened on our side."""
+        if isinstance(event, ToolAnswered):
+            self._memory.note(event, now_ns())  # also where no session serves
         self._serving.feed(event)
 
     async def request(self, make: Callable[[int], Event]) -> None:
@@ -121,18 +180,33 @@ class Conversation:
             raise SessionError(f"expected the session to go on, got it {machine.state.name.lower()}")
         await self._joint.tickets.wait(lambda ticket: self.feed(make(ticket)))
 
+    def _leave(self, event: LegEnded | DrainRequested) -> None:
+        lost = self.lost
+        self._unwanted.set()
+        self._changed.set()
+        if lost:
+            self._finish(Ending(event.reason))
+        elif self._successor is not None:
+            self._successor.feed(LegEnded(event.reason))
+        self.feed(event)
+
+    # --- the sessions, one after the other ----------------------------------------------------------------------------
+
     async def converse(self) -> Ending:
-        """Run sessions until one ends that is not to be tried again with the next formats of the list.
+        """Run sessions until one ends that is not to be followed by another.
 
         Owns its end of ``appends``. Never waits on the playout.
         """
         ending = Ending("cancelled")
         try:
-            async with self._joint.appends:
+            async with self._joint.appends, trio.open_nursery() as self._nursery:
                 ending = await self._try_formats()
+                while self._recoverable(ending) and await self._recover():
+                    ending = await self._outlive()
+                self._finish(ending)
+                self._nursery.start_soon(self._discard_appends)
         finally:
-            self.ended.set(ending)
-            self._can_ask.set()
+            self._finish(ending)
             self._joint.tickets.end()
         return ending
 
@@ -140,47 +214,173 @@ class Conversation:
         preferences = [FormatPair.parse(name) for name in self._config.provider.formats]
         for formats, following in zip(preferences, [*preferences[1:], None], strict=True):
             if self._requested:
-                self._earlier = self.statistics()
-                self._serving = self._make(formats)
+                self._replace(self._make(formats))
             self._requested.append(str(formats))
             self._following = following
-            ending = await self._serving.run()
+            self._nursery.start_soon(self._serving.run)
+            ending = await self._outlive()
             if following is None or not self._another_format_may_help(ending):
+                break
+            await self._serving.closed.wait()
+            if not self._another_format_may_help(ending):  # the leg has ended meanwhile
                 break
             self._log.record("session.retrying", {"refused": str(formats), "next": str(following)})
         return ending
 
+    async def _outlive(self) -> Ending:
+        """Wait until a session ends that no other one took over from."""
+        while True:
+            session = self._serving
+            ending = await session.over.get()
+            if session is self._serving:
+                return ending
+
     def _another_format_may_help(self, ending: Ending) -> bool:
-        # The leg may have ended while the refused session was being closed.
-        if self._agreed.value is not None or not self._wanted:
+        if self._agreed.value is not None or self._unwanted.is_set():
             return False
         if isinstance(ending.error, CommandRefused):
             return ending.error.code not in self._dialect.fatal_codes
         return isinstance(ending.error, FormatMismatch | AckTimeout)
 
-    def _make(self, formats: FormatPair) -> LiveSession:
-        provider = self._config.provider
+    def _make(self, formats: FormatPair, *, stands_by: bool = False) -> LiveSession:
+        provider, session = self._config.provider, self._config.session
         for side in (formats.uplink, formats.downlink):
             if side not in self._dialect.formats:
                 raise SessionError(
                     f"expected a format {self._dialect.name} knows ({', '.join(map(str, self._dialect.formats))}), "
                     f"got {side} in provider.formats"
                 )
-        timeouts = SessionTimeouts(
-            round(provider.ack_timeout_s * NS_PER_S),
-            round(provider.drain_timeout_s * NS_PER_S),
-            round(provider.session_limit_s * NS_PER_S),
-        )
-        timer = CallTimer(self._config.leg, self._start_ns, self._config.session.turn_detection)
+        if stands_by:
+            session = attrs.evolve(session, instructions=self._serving.machine.instructions)
         machine = Session(
-            self._dialect, self._config.session, formats, timeouts, timer=timer, tools=self._joint.tools.schemas
+            self._dialect,
+            session,
+            formats,
+            SessionTimeouts(
+                round(provider.ack_timeout_s * NS_PER_S),
+                round(provider.drain_timeout_s * NS_PER_S),
+                round(provider.session_limit_s * NS_PER_S),
+                round(provider.renew_after_s * NS_PER_S),
+            ),
+            timer=CallTimer(self._config.leg, self._start_ns, session.turn_detection),
+            tools=self._joint.tools.schemas,
+            stands_by=stands_by,
         )
-        return LiveSession(self._joint, machine, formats, on_ready=self._note_ready, on_ended=self._note_end)
+        self.opened += 1
+        return LiveSession(self._joint, machine, formats, self, number=self.opened, serves=not stands_by)
 
-    def _note_ready(self, session: LiveSession) -> None:
-        self._agreed.set(session.formats)
+    def _replace(self, session: LiveSession) -> None:
+        self._earlier = self.statistics()
+        self._earlier_peak = self.commands_peak
+        self._serving = session
+
+    def _finish(self, ending: Ending) -> None:
+        self._unwanted.set()
+        self.ended.set(ending)
         self._can_ask.set()
+        self._hurry.set()
+        if self._successor is not None:
+            self._successor.feed(LegEnded(ending.reason))
 
-    def _note_end(self, _session: LiveSession, ending: Ending) -> None:
-        if self._following is None or not self._another_format_may_help(ending):
+    async def _discard_appends(self) -> None:
+        """Take caller audio while the session says goodbye, so that it does not pass for an overrun of the uplink."""
+        async for _ in self._joint.appends:
+            self.appended.unsent_chunks += 1
+
+    # --- from one session to another ----------------------------------------------------------------------------------
+
+    def note_ready(self, session: LiveSession) -> None:
+        """Take note that the provider has confirmed the formats."""
+        self._agreed.set(session.formats)
+        if session is self._serving:
+            self._can_ask.set()
+
+    def note_event(self, session: LiveSession, event: Event | None) -> None:
+        """Take note of what happened in a session, and see whether another may take over now."""
+        if session is self._serving and event is not None:
+            self._memory.note(event, now_ns())
+        if self._successor is not None:
+            self._try_take_over(self._successor)
+
+    def note_ending(self, session: LiveSession, ending: Ending) -> None:
+        """Take note that a session is over: the leg is, unless another session follows."""
+        followed = self._following is not None and self._another_format_may_help(ending)
+        if session is self._serving and not followed and not self._recoverable(ending):
             self.ended.set(ending)
+
+    def renew(self) -> None:
+        """Open another session, beside the one that serves or in place of one that did."""
+        if not self._opens:
+            self._opens = True
+            self._nursery.start_soon(self._open_successor)
+
+    def _recoverable(self, ending: Ending) -> bool:
+        lost = isinstance(ending.error, SessionLost) and self._agreed.value is not None
+        return lost and not self._unwanted.is_set() and self._config.provider.reconnect_s > 0
+
+    async def _recover(self) -> bool:
+        """Keep the leg up until another session serves it; tell whether one does."""
+        session, since_ns = self._serving, now_ns()
+        within_s = self._config.provider.reconnect_s
+        lost = {"within_s": within_s, **session.machine.underway, **self._memory.lost()}
+        self._log.record("session.lost", lost)
+        self.successions.lost += 1
+        self._can_ask = trio.Event()
+        self._hurry.set()
+        self._on_lost()
+        self.renew()
+        with trio.move_on_after(within_s):
+            while not self._unwanted.is_set() and self._serving is session:
+                self._changed = trio.Event()
+                await self._changed.wait()
+        after_s = round((now_ns() - since_ns) / NS_PER_S, 3)
+        recovered = self._serving is not session
+        if recovered or not self._unwanted.is_set():
+            self._log.record("session.recovered" if recovered else "session.not_recovered", {"after_s": after_s})
+        self.successions.recovered += recovered
+        return recovered
+
+    async def _open_successor(self) -> None:
+        """Open sessions until one takes over, or nobody wants one any more."""
+        assert self._agreed.value is not None
+        pause_s = FIRST_PAUSE_S
+        while not self._unwanted.is_set():
+            successor = self._make(self._agreed.value, stands_by=True)
+            self._successor = successor
+            self._giving = Giving(self._memory, lambda: f"vx_item_{next(self._item_numbers)}")
+            self._nursery.start_soon(successor.run)
+            ending = await successor.over.get()
+            if self._successor is not successor:
+                return  # it took over
+            self._successor = None
+            if self._unwanted.is_set():
+                return
+            told = {"because": ending.reason} if ending.error is None else describe_error(ending.error)
+            self._log.record("session.renewal_failed", {**told, "again_after_s": pause_s})
+            self._hurry = trio.Event()
+            with trio.move_on_after(pause_s):
+                await self._hurry.wait()
+            pause_s = min(3 * pause_s, LAST_PAUSE_S)
+
+    def _try_take_over(self, successor: LiveSession) -> None:
+        former = self._serving.machine
+        due = former.state is DRAINING and not self._unwanted.is_set()  # its limit has come, and no pause before it
+        at_once = self.lost or due
+        if not successor.machine.can_take_over:
+            return
+        rest = self._giving.take(now_ns(), all_=at_once)
+        if rest:
+            successor.feed(ConversationGiven(tuple(rest)))  # which comes back here
+        elif at_once or (former.pauses(now_ns(), CARRIED_NS) and self._giving.complete(now_ns())):
+            self._take_over(successor, self._serving)
+
+    def _take_over(self, successor: LiveSession, former: LiveSession) -> None:
+        lost = self.lost
+        self._successor, self._opens = None, False
+        self._replace(successor)
+        successor.take_over(former, RENEWED, self._config.session.resume_instructions)
+        if not lost:
+            self.successions.renewed += 1
+            self._log.record("session.renewed", former.machine.underway)
+        self._can_ask.set()
+        self._changed.set()

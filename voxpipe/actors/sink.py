@@ -92,9 +92,16 @@ class CallLog:
             self._concealed.append(secrets)
             self._secrets = self._known_secrets.union(*self._concealed)
 
-    def record(self, event_type: str, data: dict[str, Any] | None = None, direction: Direction = "local") -> None:
-        """Write down that something happened, now."""
-        self._put(event_type, redact(data or {}, self._secrets), direction)
+    def record(
+        self,
+        event_type: str,
+        data: dict[str, Any] | None = None,
+        direction: Direction = "local",
+        *,
+        session: int | None = None,
+    ) -> None:
+        """Write down that something happened, now; in which of the leg's sessions, where that is not the first."""
+        self._put(event_type, redact(data or {}, self._secrets), direction, session=session)
 
     def record_audio(
         self,
@@ -106,15 +113,17 @@ class CallLog:
         *,
         key: str = "audio",
         side: str = "",
+        session: int | None = None,
     ) -> None:
         """Write down audio under ``key``, as the log's mode wants it. ``side`` names the sidecar file it belongs to."""
         data = redact({name: value for name, value in data.items() if name != key}, self._secrets)
         if self._audio == "sidecar" and side and format_ is not None:
             evidence = audio_evidence(audio, format_, self._audio, self._offset_samples[side])
-            if self._put(event_type, {**data, key: evidence}, direction, side, format_, audio):
+            if self._put(event_type, {**data, key: evidence}, direction, side, format_, audio, session=session):
                 self._offset_samples[side] += format_.samples(len(audio))
         else:
-            self._put(event_type, {**data, key: audio_evidence(audio, format_, self._audio)}, direction)
+            evidence = audio_evidence(audio, format_, self._audio)
+            self._put(event_type, {**data, key: evidence}, direction, session=session)
 
     async def finish(self, event_type: str, data: dict[str, Any]) -> None:
         """Write the last record, waiting for room, and close the log."""
@@ -140,11 +149,13 @@ class CallLog:
         side: str = "",
         format_: AudioFormat | None = None,
         audio: bytes = b"",
+        *,
+        session: int | None = None,
     ) -> bool:
         if self._untold and not self._tell_lost():
             self._count_lost()
             return False
-        entry = Entry(self._make(event_type, data, direction), side, format_, audio)
+        entry = Entry(self._make(event_type, data, direction, session), side, format_, audio)
         try:
             self._send.send_nowait(entry)
         except trio.WouldBlock:
@@ -158,11 +169,10 @@ class CallLog:
         if self._observer is not None:
             self._observer(entry.record)
 
-    def _make(self, event_type: str, data: dict[str, Any], direction: Direction) -> Record:
+    def _make(self, event_type: str, data: dict[str, Any], direction: Direction, session: int | None = None) -> Record:
         t_ns = self._now_ns() - self._start_ns
-        record = Record(
-            self._seq, t_ns, format_timestamp(self._start_unix_ns + t_ns), self._leg, direction, event_type, data
-        )
+        timestamp = format_timestamp(self._start_unix_ns + t_ns)
+        record = Record(self._seq, t_ns, timestamp, self._leg, direction, event_type, data, session=session)
         self._seq += 1
         return record
 
@@ -179,6 +189,32 @@ class CallLog:
         self._untold = 0
         self._count(entry)
         return True
+
+
+class SessionLog:
+    """The log as one session of a leg writes it: the lines of sessions after the first carry their number."""
+
+    def __init__(self, log: CallLog, number: int) -> None:
+        self._log = log
+        self._session = number if number > 1 else None
+
+    def record(self, event_type: str, data: dict[str, Any] | None = None, direction: Direction = "local") -> None:
+        """Write down that something happened in the session, now."""
+        self._log.record(event_type, data, direction, session=self._session)
+
+    def record_audio(
+        self,
+        event_type: str,
+        data: dict[str, Any],
+        direction: Direction,
+        audio: bytes,
+        format_: AudioFormat | None,
+        *,
+        key: str,
+        side: str = "",
+    ) -> None:
+        """Write down audio of the session, as the log's mode wants it."""
+        self._log.record_audio(event_type, data, direction, audio, format_, key=key, side=side, session=self._session)
 
 
 async def write_records(

@@ -28,6 +28,7 @@ from voxpipe.sansio.dialect import (
 )
 from voxpipe.sansio.realtime import (
     AddMessage,
+    AddToolCall,
     AudioCleared,
     AudioCommitted,
     AudioCompleted,
@@ -301,6 +302,16 @@ COMMANDS: dict[type, Any] = {
     },
     DeleteItem: lambda command: {"type": "conversation.item.delete", "item_id": command.item_id},
     AddMessage: add_message("output_text"),
+    AddToolCall: lambda command: {
+        "type": "conversation.item.create",
+        "item": {
+            "id": command.item_id,
+            "type": "function_call",
+            "call_id": command.call_id,
+            "name": command.name,
+            "arguments": command.arguments,
+        },
+    },
     SendToolResult: lambda command: {
         "type": "conversation.item.create",
         "item": {"type": "function_call_output", "call_id": command.call_id, "output": command.output},
@@ -330,5 +341,6 @@ OPENAI = Dialect(
         }
     ),
     busy_codes=frozenset({"conversation_already_has_active_response"}),
+    expired_codes=frozenset({"session_expired"}),
 )
 """``fatal_codes``: errors after which the session is of no use, and which another try would not mend."""

@@ -40,6 +40,16 @@ class Answers:
         """How many responses are being generated for the caller to hear."""
         return len(self._running - self._cut)
 
+    @property
+    def audible(self) -> list[str]:
+        """The running responses that were not cut."""
+        return sorted(self._running - self._cut)
+
+    @property
+    def known(self) -> frozenset[str]:
+        """The responses that run or were done of late: what of the agent may still be heard is theirs."""
+        return frozenset(self._running | set(self._done))
+
     def runs(self, response_id: str) -> bool:
         """Tell whether a response is being generated, cut or not."""
         return response_id in self._running

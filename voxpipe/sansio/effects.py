@@ -77,6 +77,11 @@ class CancelTools:
 
 
 @attrs.frozen
+class Renew:
+    """Open another session beside this one, which will come to its end."""
+
+
+@attrs.frozen
 class Fail:
     """The session is over, with an error."""
 
@@ -100,4 +105,4 @@ class Note:
 
 Chunk = Play | CompletePart | FinishResponse | AwaitPlayout
 """What travels to the downlink converter, in order."""
-Effect = Send | Chunk | CutPlayout | Settle | CallTool | CancelTools | Fail | Close | Note
+Effect = Send | Chunk | CutPlayout | Settle | CallTool | CancelTools | Renew | Fail | Close | Note

@@ -12,7 +12,7 @@ the cut are stale.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import attrs
 
@@ -91,6 +91,16 @@ class CutPoint:
     dropped_samples: int
     epoch: int
     heard: tuple[Part, ...] = ()
+
+    def without(self, response_ids: Collection[str]) -> CutPoint:
+        """Leave out prompts of ours, and the parts of these responses."""
+
+        def told(part: Part) -> bool:
+            return not part.ours and part.response_id not in response_ids
+
+        begun = tuple(cut for cut in self.begun if told(cut.part))
+        unbegun = tuple(part for part in self.unbegun if told(part))
+        return attrs.evolve(self, begun=begun, unbegun=unbegun, heard=tuple(filter(told, self.heard)))
 
     def with_unheard(self, parts: Iterable[Part]) -> CutPoint:
         """Count in parts of which audio had come, but not into the ledger: what it does not know was not begun."""

@@ -18,6 +18,7 @@ class SessionTimeouts:
     ack_ns: int = 2 * NS_PER_S
     drain_ns: int = 10 * NS_PER_S
     limit_ns: int = 3580 * NS_PER_S
+    renew_ns: int = 0
 
 
 @attrs.frozen
@@ -53,6 +54,11 @@ class PendingCommands:
     def __init__(self, timeout_ns: int) -> None:
         self._timeout_ns = timeout_ns
         self._commands: list[Pending] = []
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._commands)
 
     @property
     def deadline_ns(self) -> int | None:

@@ -85,6 +85,16 @@ class AddMessage:
     text: str
 
 
+@attrs.frozen
+class AddToolCall:
+    """Put a tool call of an earlier session into the conversation; its result follows as ``SendToolResult``."""
+
+    item_id: str
+    call_id: str
+    name: str
+    arguments: str
+
+
 Command = (
     ConfigureSession
     | InstructSession
@@ -95,6 +105,7 @@ Command = (
     | TruncateItem
     | DeleteItem
     | AddMessage
+    | AddToolCall
     | SendToolResult
 )
 
@@ -313,6 +324,35 @@ class PlayoutFinished:
 
 
 @attrs.frozen
+class ConversationGiven:
+    """The session is to know what was said before it: items, oldest first."""
+
+    commands: tuple[Command, ...]
+
+
+@attrs.frozen
+class TookOver:
+    """The session serves the leg from now on.
+
+    ``epoch`` is that of the cuts so far; ``open_calls`` are tool calls of an earlier session that are not answered yet;
+    ``foreign`` are its responses, some of which the caller may still hear; ``instructions``, if any, are for an answer
+    at once.
+    """
+
+    epoch: int
+    open_calls: tuple[str, ...] = ()
+    foreign: frozenset[str] = frozenset()
+    instructions: str | None = None
+
+
+@attrs.frozen
+class Superseded:
+    """Another session serves the leg."""
+
+    reason: str
+
+
+@attrs.frozen
 class LegEnded:
     """The caller is gone."""
 
@@ -362,6 +402,9 @@ LocalEvent = (
     | ConnectionLost
     | PlayoutCut
     | PlayoutFinished
+    | ConversationGiven
+    | TookOver
+    | Superseded
     | LegEnded
     | TalkPressed
     | SpeechRequested

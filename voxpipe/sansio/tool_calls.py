@@ -15,7 +15,7 @@ What the caller enters on the keypad is owed an answer by the same rules: it is 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import attrs
 
@@ -38,6 +38,7 @@ from voxpipe.sansio.tool_words import After, SendToolResult, ToolAnswered, ToolC
 
 CALLS_KEPT = 64
 """How many calls are kept in mind: providers tell of each twice."""
+ADOPTED = "of an earlier session"
 NOT_CALLED = "not called: the caller spoke first"
 
 Step = CallTool | CancelTools | Note | SendToolResult
@@ -81,6 +82,11 @@ class ToolCalls:
         return sum(len(calls.waiting) for calls in self._responses.values())
 
     @property
+    def turn_open(self) -> bool:
+        """Whether a turn of the caller's is still to be answered by the provider."""
+        return self._turn_open
+
+    @property
     def busy(self) -> bool:
         """Whether a response or a call runs, or words about one are still to come."""
         self._collect()
@@ -121,6 +127,10 @@ class ToolCalls:
                 self._commands.send(step)
             else:
                 self._emit(step)
+
+    def adopt(self, call_ids: Iterable[str]) -> None:
+        """Take over the calls of an earlier session that are not answered yet."""
+        self._responses[ADOPTED] = _Calls(waiting=set(call_ids))
 
     def take_reply(self) -> bool:
         """Tell, once, that the agent is to be asked for words about results."""

@@ -14,6 +14,7 @@ import attrs
 from voxpipe.sansio.digit_words import DigitPressed, DigitsEntered
 from voxpipe.sansio.realtime import (
     AddMessage,
+    AddToolCall,
     AudioCleared,
     AudioCommitted,
     AudioCompleted,
@@ -24,6 +25,7 @@ from voxpipe.sansio.realtime import (
     ConfigureSession,
     Connected,
     ConnectionLost,
+    ConversationGiven,
     CreateResponse,
     DeleteItem,
     DrainRequested,
@@ -44,7 +46,9 @@ from voxpipe.sansio.realtime import (
     SpeechRequested,
     SpeechStarted,
     SpeechStopped,
+    Superseded,
     TalkPressed,
+    TookOver,
     TruncateItem,
     WarningDue,
 )
@@ -56,13 +60,14 @@ class State(enum.Enum):
 
     CONNECTING = enum.auto()
     CONFIGURING = enum.auto()
+    STANDBY = enum.auto()
     READY = enum.auto()
     DRAINING = enum.auto()
     CLOSED = enum.auto()
     FAILED = enum.auto()
 
 
-CONNECTING, CONFIGURING, READY, DRAINING, CLOSED, FAILED = State
+CONNECTING, CONFIGURING, STANDBY, READY, DRAINING, CLOSED, FAILED = State
 
 
 @attrs.frozen
@@ -98,6 +103,7 @@ def _audio(state: State) -> dict[type, Transition]:
         ErrorReported: Transition("_survive", (state, FAILED)),
         ConnectionLost: Transition("_lose", (FAILED,)),
         LegEnded: Transition("_end", (CLOSED,)),
+        Superseded: Transition("_end", (CLOSED,)),
     }
 
 
@@ -121,9 +127,17 @@ TRANSITIONS: Final[dict[State, dict[type, Transition]]] = {
         **_unconfirmed(CONNECTING),
     },
     CONFIGURING: {
-        SessionUpdated: Transition("_compare", (READY, FAILED)),
+        SessionUpdated: Transition("_compare", (READY, STANDBY, FAILED)),
         ErrorReported: Transition("_refused", (CONFIGURING, FAILED)),
         **_unconfirmed(CONFIGURING),
+    },
+    STANDBY: {
+        ConversationGiven: _stay(STANDBY, "_restore"),
+        ItemAdded: _stay(STANDBY, "_restore"),
+        TookOver: Transition("_take_over", (READY,)),
+        SessionUpdated: Transition("_compare", (STANDBY, FAILED)),
+        ErrorReported: Transition("_survive", (STANDBY, FAILED)),
+        **_unconfirmed(STANDBY),
     },
     READY: {
         ResponseDone: _stay(READY, "_finish_response"),
@@ -164,6 +178,7 @@ ACKS: Final[dict[type, type]] = {
     TruncateItem: ItemTruncated,
     DeleteItem: ItemDeleted,
     AddMessage: ItemAdded,
+    AddToolCall: ItemAdded,
     SendToolResult: ItemAdded,
 }
 """The event that confirms a command. Where both name an item, a response or a tool call, it must be the same one."""

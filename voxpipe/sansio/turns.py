@@ -104,6 +104,16 @@ class Turns:
             case WarningDue(text):
                 self._commands.send(InstructSession(f"{self._instructions}\n\n{text}"))
 
+    @property
+    def asks(self) -> bool:
+        """Whether a response was asked for and has not begun."""
+        return self._requests.open
+
+    @property
+    def instructions(self) -> str:
+        """What the agent goes by at present, warnings aside."""
+        return self._instructions
+
     def end_by_hand(self) -> None:
         """Take note that the turn which the caller ended by a key is an item now: it is to be answered."""
         self.caller_turns += 1
