@@ -86,6 +86,15 @@ def test_the_wait_for_the_first_digit_can_begin_anew() -> None:
     assert collector.deadline_ns == 16 * S
 
 
+def test_who_asks_no_more_waits_for_no_first_digit() -> None:
+    """With the rules goes the wait that they asked for."""
+    collector = Collector(RULES)
+    assert collector.change(ASKED, 0) == []
+    assert collector.deadline_ns == 10 * S
+    assert collector.change(RULES, 1 * S) == []
+    assert collector.deadline_ns is None
+
+
 WISHES = [
     (EntryWish(), EntryRules("#", 32, 3 * S, 10 * S)),
     (EntryWish(4, "", 1.5, 20), EntryRules("", 4, 1500 * MS, 20 * S)),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from session_machine import CHUNK, PART, S, feed, notes, ready, session
+from session_machine import CHUNK, OK, PART, PCM, S, feed, notes, ready, session
 
 from voxpipe.config import LegConfig, SessionConfig, TurnDetectionConfig
+from voxpipe.dialects import get_dialect
 from voxpipe.sansio.call_timer import CallTimer
 from voxpipe.sansio.digit_words import DigitPressed, DigitsEntered
 from voxpipe.sansio.effects import CutPlayout, Send, Settle
@@ -13,6 +14,7 @@ from voxpipe.sansio.ledger import CutPoint, PartCut
 from voxpipe.sansio.realtime import (
     AddMessage,
     CancelResponse,
+    Connected,
     CreateResponse,
     DrainRequested,
     ErrorReported,
@@ -21,6 +23,7 @@ from voxpipe.sansio.realtime import (
     PlayoutCut,
     ResponseCreated,
     ResponseDone,
+    SessionCreated,
     SpeechRequested,
     SpeechStarted,
     SpeechStopped,
@@ -117,11 +120,12 @@ def test_a_digit_silences_the_agent_and_cancels_its_response(interrupts: bool) -
     assert feed(machine, DigitPressed(True), PlayoutCut(CutPoint((), (), 0, 2))) == [CutPlayout()]
 
 
-def test_speech_within_a_cut_by_a_digit_leaves_cancelling_to_the_provider() -> None:
-    """Before the ledger has answered, both ask for one cut; afterwards each cut is its own."""
+@pytest.mark.parametrize("both", [(DigitPressed(True), SPEAKS), (SPEAKS, DigitPressed(True))], ids=["first", "last"])
+def test_speech_within_a_cut_by_a_digit_leaves_cancelling_to_the_provider(both: tuple[Event, Event]) -> None:
+    """Before the ledger has answered, both ask for one cut; the provider has heard one of them."""
     machine = ready()
     feed(machine, CREATED, CHUNK)
-    assert feed(machine, DigitPressed(True), SPEAKS) == [CutPlayout()]
+    assert feed(machine, *both) == [CutPlayout()]
     assert sent(machine, CUT) == [TruncateItem("item_1", 0, 2000)]
 
 
@@ -134,10 +138,17 @@ def test_a_digit_need_not_silence_the_agent() -> None:
 
 
 def test_a_digit_postpones_the_question_whether_anybody_is_there() -> None:
-    """Silence is counted from the latest digit, where it is counted; while the agent speaks it is not."""
+    """Silence is counted from the latest digit."""
+    timer = CallTimer(LegConfig(idle_timeout_s=5), 0)
+    machine = Session(get_dialect("openai"), SessionConfig(), PCM, timer=timer)
+    feed(machine, Connected(), SessionCreated("sess_1"), OK)
+    assert machine.deadline_ns == 5 * S
+    feed(machine, DigitPressed(False), now_ns=3 * S)
+    assert machine.deadline_ns == 8 * S
+
+
+def test_silence_that_is_not_counted_is_not_postponed() -> None:
+    """While the agent speaks, say."""
     timer = CallTimer(LegConfig(idle_timeout_s=5), 0)
     timer.postpone(1 * S)
     assert timer.deadline_ns is None
-    timer.note_silence(1 * S)
-    timer.postpone(3 * S)
-    assert timer.deadline_ns == 8 * S

@@ -88,7 +88,9 @@ class CallLog:
 
     def conceal(self, secrets: frozenset[str]) -> None:
         """Redact these too from now on; of all that were named, the latest ``CONCEALED`` are kept in mind."""
-        if secrets and secrets not in self._concealed:
+        if secrets:
+            with suppress(ValueError):
+                self._concealed.remove(secrets)  # named again, it is the latest
             self._concealed.append(secrets)
             self._secrets = self._known_secrets.union(*self._concealed)
 
