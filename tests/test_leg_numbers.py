@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -82,8 +83,15 @@ def check_session(call: VirtualCall) -> None:
 
 
 def check_marks(call: VirtualCall) -> None:
-    """playout.started is followed by playout.finished where the caller heard all, and by playout.cut where not."""
+    """playout.started is followed by playout.finished where the caller heard all, and by playout.cut where not.
+
+    An answer of the next session may follow on the last frame of one of the session before: then neither is between.
+    """
     marks = [r.event_type for r in call.of("playout.started", "playout.finished", "playout.cut")]
+    if len(call.provider.sessions) > 1:
+        marks = [
+            mark for before, mark in itertools.pairwise(["", *marks]) if mark != "playout.started" or mark != before
+        ]
     pairs = list(zip(marks[::2], marks[1::2], strict=False))
     assert all(first == "playout.started" and second != first for first, second in pairs), marks
 

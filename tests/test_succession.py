@@ -52,6 +52,11 @@ def no_complaints(call: VirtualCall) -> None:
     assert [complaint for complaint in call.provider.complaints if not complaint.harmless] == []
 
 
+def renewed_after(seconds: float) -> dict[str, float]:
+    """The provider's table with which a session is to be replaced after so long."""
+    return {"renew_before_s": 3000.0 - seconds, "session_limit_s": 3000.0}
+
+
 # --- lost in mid-call -------------------------------------------------------------------------------------------------
 
 LOSSES = ("vanish", "close-1011", "expired")
@@ -352,7 +357,7 @@ async def test_wherever_it_is_lost_nothing_that_came_is_swallowed(
 async def test_a_session_near_its_limit_is_replaced_in_a_pause(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """The new one stands by, knows all that was said, takes over when nobody speaks; the caller hears nothing of it."""
     script = Script(audio=ONE_TURN * 4)
-    call = await make_call(script, provider={"renew_after_s": 11.0})
+    call = await make_call(script, provider=renewed_after(11.0))
     plain = await make_call(script)
     first, second = call.provider.sessions[:2]
     assert call.outcome.summary["sessions"] == {"opened": 2, "renewed": 1, "lost": 0, "recovered": 0}
@@ -371,7 +376,7 @@ async def test_what_is_said_before_the_pause_is_known_to_the_successor(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:
     """Opened in the middle of a turn, it is given what was said before, and the rest before it takes over."""
-    call = await make_call(Script(audio=ONE_TURN * 2), provider={"renew_after_s": 5.5})
+    call = await make_call(Script(audio=ONE_TURN * 2), provider=renewed_after(5.5))
     opened, took_over = call.of("session.ready")[1], call.of("session.took_over")[0]
     assert took_over.t_ns - opened.t_ns > 2_000_000_000
     assert took_over.event_data == {"items": 4, "open_calls": []}
@@ -382,10 +387,10 @@ async def test_what_is_said_before_the_pause_is_known_to_the_successor(
 
 async def test_a_word_that_begins_at_the_change_is_heard_whole(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """The successor is given the caller's last 600 ms before it took over: the old one had not noticed the word."""
-    calm = await make_call(Script(audio=ONE_TURN + silence(1000)), provider={"renew_after_s": 2.5})
+    calm = await make_call(Script(audio=ONE_TURN + silence(1000)), provider=renewed_after(2.5))
     change_ms = calm.of("session.took_over")[0].t_ns // 1_000_000
     audio = ONE_TURN[: 16 * (change_ms - 60)] + tone(1060) + silence(600)
-    call = await make_call(Script(audio=audio), provider={"renew_after_s": 2.5})
+    call = await make_call(Script(audio=audio), provider=renewed_after(2.5))
     assert call.of("session.took_over")[0].t_ns // 1_000_000 == change_ms
     assert len(call.provider.sessions[0].turns) == 1
     (turn,) = call.provider.sessions[1].turns
@@ -397,7 +402,7 @@ async def test_a_word_that_begins_at_the_change_is_heard_whole(autojump_clock: M
 async def test_where_no_pause_comes_the_limit_decides(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """A caller who never stops speaking is handed over at the limit, in the middle of the turn."""
     script = Script(audio=tone(8000) + silence(1000))
-    call = await make_call(script, provider={"renew_after_s": 5.0, "session_limit_s": 6.0})
+    call = await make_call(script, provider={"renew_before_s": 1.0, "session_limit_s": 6.0})
     took_over = call.of("session.took_over")[0]
     assert took_over.t_ns == pytest.approx(6e9, abs=2e7)
     (turn,) = call.provider.sessions[1].turns
@@ -413,7 +418,7 @@ async def test_an_answer_at_the_limit_is_taken_up_by_the_successor(
     """What came of it is played; the new session is asked to go on."""
     slow = Scenario("slow", "speaks as fast as one hears", pace=Pace(speed=1.0))
     script = Script(audio=tone(5000) + silence(9000))
-    call = await make_call(script, (slow, "parrot"), provider={"renew_after_s": 2.0, "session_limit_s": 8.0})
+    call = await make_call(script, (slow, "parrot"), provider={"renew_before_s": 6.0, "session_limit_s": 8.0})
     assert asked(call.provider.sessions[1]) == [RESUME]
     playout = call.outcome.summary["playout"]
     assert playout["played_samples"] == playout["received_samples"]
@@ -424,7 +429,7 @@ async def test_a_successor_that_fails_is_replaced_while_the_call_goes_on(
 ) -> None:
     """Two refusals and a missing acknowledgement are heard of in the log only."""
     call = await make_call(
-        Script(audio=ONE_TURN * 3), ("parrot", "no-ack", "refused", "parrot"), provider={"renew_after_s": 9.0}
+        Script(audio=ONE_TURN * 3), ("parrot", "no-ack", "refused", "parrot"), provider=renewed_after(9.0)
     )
     assert [data["error"] for data in call.data("session.renewal_failed")] == ["AckTimeout", "CommandRefused"]
     assert call.outcome.summary["sessions"] == {"opened": 4, "renewed": 1, "lost": 0, "recovered": 0}
@@ -437,7 +442,7 @@ async def test_a_session_lost_while_its_successor_stands_by_is_replaced_at_once(
 ) -> None:
     """In the middle of an answer the one that stands by takes over, and no further session is opened."""
     gone = Scenario("gone", "goes in its second answer", (Step(Trigger.READY, 7.0, Vanish()),))
-    call = await make_call(Script(audio=ONE_TURN * 2), (gone, "parrot"), provider={"renew_after_s": 5.5})
+    call = await make_call(Script(audio=ONE_TURN * 2), (gone, "parrot"), provider=renewed_after(5.5))
     assert len(call.provider.sessions) == 2
     assert call.outcome.summary["sessions"] == {"opened": 2, "renewed": 0, "lost": 1, "recovered": 1}
     assert asked(call.provider.sessions[1]) == [RESUME]
@@ -445,15 +450,15 @@ async def test_a_session_lost_while_its_successor_stands_by_is_replaced_at_once(
 
 async def test_a_call_that_ends_takes_its_successor_with_it(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """A session that stands by is closed with the leg, not left to the provider."""
-    call = await make_call(Script(audio=tone(6000)), provider={"renew_after_s": 2.0})
+    call = await make_call(Script(audio=tone(6000)), provider=renewed_after(2.0))
     assert [session.closed for session in call.provider.sessions] == [(1000, ""), (1000, "")]
     assert not call.of("session.took_over")
     assert call.outcome.error is None
 
 
 async def test_renewal_can_be_switched_off(autojump_clock: MockClock, make_call: CallMaker) -> None:
-    """With provider.renew_after_s = 0 the call ends with its session, as the session's limit says."""
-    call = await make_call(Script(audio=ONE_TURN, stays=True), provider={"renew_after_s": 0.0, "session_limit_s": 7.0})
+    """With provider.renew_before_s = 0 the call ends with its session, as the session's limit says."""
+    call = await make_call(Script(audio=ONE_TURN, stays=True), provider={"renew_before_s": 0.0, "session_limit_s": 7.0})
     assert call.outcome.reason == "session limit reached"
     assert len(call.provider.sessions) == 1
 
@@ -468,7 +473,7 @@ async def test_a_push_to_talk_call_changes_when_the_agent_has_spoken(
     call = await make_call(
         script,
         SCENARIOS["parrot"],
-        provider={"renew_after_s": renew_after_s},
+        provider=renewed_after(renew_after_s),
         session={"push_to_talk": "#", "turn_detection": {"type": "none"}},
     )
     assert [len(session.turns) for session in call.provider.sessions] == turns

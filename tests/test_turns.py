@@ -187,6 +187,30 @@ async def test_the_agent_speaks_up_when_nobody_does(autojump_clock: MockClock, m
     assert call.session.complaints == []
 
 
+async def test_a_caller_who_never_speaks_is_hung_up_on(autojump_clock: MockClock, make_call: CallMaker) -> None:
+    """The agent speaks up three times, which is heard; the silence after that ends the call in peace."""
+    call = await make_call(Script(stays=True), leg={"idle_timeout_s": 3.0})
+    assert len(call.of("response.create")) == 3
+    assert call.outcome.reason == "idle limit reached"
+    assert call.outcome.error is None
+    assert call.phone.hung_up
+    assert (call.of("session.draining")[0].t_ns - call.of("playout.finished")[2].t_ns) / 1e9 == pytest.approx(
+        3.0, abs=0.1
+    )
+    assert call.outcome.summary["turns"] == {"caller": 0, "agent": 3, "cut": 0}
+    assert call.session.complaints == []
+
+
+async def test_a_caller_who_speaks_now_and_then_is_not_hung_up_on(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
+    """Each word of the caller begins the count anew."""
+    audio = (silence(11_000) + tone(1000)) * 4
+    call = await make_call(Script(audio=audio), leg={"idle_timeout_s": 3.0})
+    assert len(call.of("response.create")) > 3
+    assert call.outcome.reason == "leg closed by the peer"
+
+
 async def test_a_call_ends_at_its_limit(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """The agent is warned in time, the answer that runs at the limit is heard whole, and the leg is hung up."""
     leg = {"max_call_s": 5.0, "warn_before_end_s": 2.0}

@@ -35,7 +35,6 @@ from voxpipe.testing.provider_simulate import simulate
 from voxpipe.testing.scenario import PARROT, SCENARIOS
 
 FAILED, UNUSABLE = 1, 2
-INTERRUPTED = 128 + signal.SIGINT
 
 LinearFormat = Literal["slin8", "slin16", "slin24", "slin48"]
 LegFormat = Literal[
@@ -354,17 +353,18 @@ def _address(text: str, name: str) -> tuple[str, int]:
 
 
 def main() -> None:
-    """Run the command and exit with its status; what went wrong is one line on standard error."""
+    """Run the command and exit with its status; what went wrong is one line on standard error.
+
+    ``KeyboardInterrupt`` is for ``__main__.py``.
+    """
     try:
         app(exit_on_error=False)
     except CycloptsError:
         sys.exit(UNUSABLE)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
     except (VoxpipeError, OSError, BaseExceptionGroup) as error:
         leaf = _leaf(error)
         if isinstance(leaf, KeyboardInterrupt):
-            sys.exit(INTERRUPTED)
+            raise leaf from None
         if not isinstance(leaf, VoxpipeError | OSError):
             raise
         Terminal().warn(f"voxpipe: {leaf}")

@@ -89,6 +89,12 @@ class LegConfig:
         "session.turn_detection.idle_timeout_ms where that is set; 0: never",
         check=zero_or(1, 86_400),
     )
+    idle_limit: int = key(
+        3,
+        "after so many times without a word of the caller the next silence ends the call, as leg.max_call_s does; "
+        "0: never",
+        check=between(0, 1000),
+    )
     idle_instructions: str = key(
         "Nobody has spoken for a while: ask in a few words whether the caller is still there.",
         "what the agent is told when it is to speak up",
@@ -126,14 +132,15 @@ class ProviderConfig:
     ack_timeout_s: float = key(2.0, "how long the provider may take to acknowledge a command", check=between(0.05, 600))
     session_limit_s: float = key(
         3580.0,
-        "the session is drained after so long (OpenAI ends it at 3600 s, the acknowledgement and the drain included)",
+        "the session is over after so long: another one takes over, or it is drained (OpenAI ends it at 3600 s, the "
+        "acknowledgement and the drain included)",
         check=between(1, 86_400),
     )
-    renew_after_s: float = key(
-        3300.0,
-        "after so long another session is opened beside this one, given the conversation, and takes over in a pause; "
-        "0: never",
-        check=zero_or(1, 86_400),
+    renew_before_s: float = key(
+        300.0,
+        "so long before session_limit_s another session is opened beside this one, given the conversation, and takes "
+        "over in a pause; 0, or no less than that limit: never",
+        check=between(0, 86_400),
     )
     reconnect_s: float = key(
         10.0,

@@ -28,6 +28,8 @@ channel     carries       capacity                         when full, and why
             digits                                         before a session is ready, and the reader must never wait
 ``records`` one record    ``limits.records`` (10 000)      count what is lost and write ``records.lost`` as soon as
                                                            there is room: logging never delays voice
+reader of   one record    1 000, or as it asks             drop the oldest, and tell the reader ``records.lost``: nobody
+records                                                    who reads along may delay voice, and the last one must come
 =========== ============= ================================ ============================================================
 
 Tools run in tasks of their own, ``tools.max_calls`` at a time; a further call is not made, and the model is told.
@@ -124,7 +126,7 @@ async def run_leg(stream: trio.abc.Stream, config: Config, surroundings: Surroun
             if context.told:
                 log.record("leg.context", dict(context.told))
             try:
-                given.on_start(LegControl(uuid, call.conversation))
+                given.on_start(LegControl(uuid, call.conversation, log))
                 await call.run()
             finally:
                 with trio.CancelScope(shield=True):

@@ -300,7 +300,9 @@ def config_keys(model: type, path: str = "") -> Iterator[str]:
 
 def test_no_key_of_the_session_is_forgotten() -> None:
     """Every key under [session] is in the table above; the greeting and the key to talk are no part of its wire."""
-    assert {row[0] for row in KEYS} | {"greeting", "push_to_talk"} == set(config_keys(SessionConfig))
+    assert {row[0] for row in KEYS} | {"greeting", "resume_instructions", "push_to_talk"} == set(
+        config_keys(SessionConfig)
+    )
 
 
 @BOTH

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 from session_machine import CHUNK, OK, PCM, S, feed, notes, session
 
@@ -14,6 +15,7 @@ from voxpipe.sansio.effects import AwaitPlayout, Close, Effect, Send
 from voxpipe.sansio.realtime import (
     Connected,
     CreateResponse,
+    ErrorReported,
     Event,
     InstructionsRequested,
     InstructSession,
@@ -99,6 +101,60 @@ def test_the_agent_speaks_up_again_after_the_same_silence() -> None:
     feed(machine, HEARD, now_ns=14 * S)
     assert machine.deadline_ns == 24 * S
     assert sent(machine.expire(24 * S)) == [CreateResponse(UP)]
+
+
+def speak_up(machine: Session, at_s: int) -> list[Effect]:
+    """Let the silence be over at a second, and the agent's words be asked for, spoken and heard within three."""
+    effects = machine.expire(at_s * S)
+    feed(machine, BEGINS, now_ns=(at_s + 1) * S)
+    feed(machine, ENDS, now_ns=(at_s + 2) * S)
+    feed(machine, HEARD, now_ns=(at_s + 3) * S)
+    return effects
+
+
+def test_the_call_ends_when_the_caller_says_nothing_again_and_again() -> None:
+    """The agent has spoken up as often as the limit says: the next silence drains the session."""
+    machine = timed(attrs.evolve(IDLE, idle_limit=2))
+    assert sent(speak_up(machine, 10)) == [CreateResponse(UP)]
+    assert sent(speak_up(machine, 23)) == [CreateResponse(UP)]
+    effects = machine.expire(36 * S)
+    assert sent(effects) == []
+    assert notes(effects)[0] == ("timer.due", {"event": "DrainRequested"})
+    assert effects[-1] == AwaitPlayout()
+    assert feed(machine, HEARD, now_ns=37 * S) == [Close("idle limit reached")]
+
+
+def test_a_word_of_the_caller_begins_the_count_anew() -> None:
+    """Only the caller's: answers of the agent do not show that anybody is there."""
+    machine = timed(attrs.evolve(IDLE, idle_limit=2))
+    speak_up(machine, 10)
+    feed(machine, SPEAKS, now_ns=14 * S)
+    feed(machine, SILENT, now_ns=15 * S)
+    assert sent(speak_up(machine, 25)) == [CreateResponse(UP)]
+    assert sent(speak_up(machine, 38)) == [CreateResponse(UP)]
+    machine.expire(51 * S)
+    assert machine.state is DRAINING
+
+
+def test_without_an_idle_limit_the_agent_never_gives_up() -> None:
+    """0 stands for never."""
+    machine = timed(attrs.evolve(IDLE, idle_limit=0))
+    for count in range(100):
+        assert sent(speak_up(machine, 10 + 13 * count)) == [CreateResponse(UP)]
+
+
+@pytest.mark.parametrize("answered", [True, False], ids=["refused", "not answered"])
+def test_a_provider_that_does_not_speak_up_does_not_stop_the_count(answered: bool) -> None:
+    """Silence counts on from the refusal, or from where the answer is given up: the call ends all the same."""
+    machine = timed(attrs.evolve(IDLE, idle_limit=1))
+    (command,) = [effect for effect in machine.expire(10 * S) if isinstance(effect, Send)]
+    if answered:
+        feed(machine, ErrorReported("rate_limit_exceeded", "no", None, command.command_id), now_ns=12 * S)
+    else:
+        machine.expire(12 * S)
+    assert machine.deadline_ns == 22 * S
+    machine.expire(22 * S)
+    assert machine.state is DRAINING
 
 
 def test_the_providers_own_idle_timeout_wins() -> None:

@@ -51,7 +51,7 @@ def standby(config: SessionConfig | None = None, timer: CallTimer | None = None)
         get_dialect("openai"),
         config or SessionConfig(greeting="Say hello."),
         PCM,
-        SessionTimeouts(renew_ns=3000 * S),
+        SessionTimeouts(renew_before_ns=580 * S),
         timer=timer,
         stands_by=True,
     )
@@ -211,10 +211,10 @@ def test_without_turn_detection_a_pause_is_short() -> None:
     assert not machine.pauses(3003 * S + QUIET + 1, QUIET)
 
 
-@pytest.mark.parametrize(("renew_s", "due"), [(0, [3580]), (3300, [3300, 3580]), (3580, [3580]), (4000, [3580])])
+@pytest.mark.parametrize(("renew_s", "due"), [(0, [3580]), (280, [3300, 3580]), (3580, [3580]), (4000, [3580])])
 def test_renewal_is_due_before_the_limit_or_never(renew_s: int, due: list[int]) -> None:
     """The limit counts from the acknowledgement, and a renewal that would come after it is none."""
-    lifetime = Lifetime(SessionTimeouts(renew_ns=renew_s * S))
+    lifetime = Lifetime(SessionTimeouts(renew_before_ns=renew_s * S))
     lifetime.confirm(0)
     lifetime.serve()
     seen = []

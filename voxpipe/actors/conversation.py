@@ -260,7 +260,7 @@ class Conversation:
                 round(provider.ack_timeout_s * NS_PER_S),
                 round(provider.drain_timeout_s * NS_PER_S),
                 round(provider.session_limit_s * NS_PER_S),
-                round(provider.renew_after_s * NS_PER_S),
+                round(provider.renew_before_s * NS_PER_S),
             ),
             timer=CallTimer(self._config.leg, self._start_ns, session.turn_detection),
             tools=self._joint.tools.schemas,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from uuid import UUID
 
 from voxpipe.actors.conversation import Conversation
+from voxpipe.actors.record_stream import RECORDS_CAPACITY, RecordStream
+from voxpipe.actors.sink import CallLog
 from voxpipe.sansio.realtime import InstructionsRequested, SpeechRequested
 
 SAY = "Say exactly these words, in their own language, and nothing before or after them: "
@@ -13,13 +15,22 @@ SAY = "Say exactly these words, in their own language, and nothing before or aft
 class LegControl:
     """One call, from its start to its end; usable from any task of the same Trio run.
 
-    Each method raises ``SessionError`` when the session is over before it was done, ``AckTimeout`` when the provider
-    did not answer, and ``CommandRefused`` when it refused.
+    Each method that waits raises ``SessionError`` when the session is over before it was done, ``AckTimeout`` when the
+    provider did not answer, and ``CommandRefused`` when it refused.
     """
 
-    def __init__(self, uuid: UUID, conversation: Conversation) -> None:
+    def __init__(self, uuid: UUID, conversation: Conversation, log: CallLog) -> None:
         self.uuid = uuid
         self._conversation = conversation
+        self._log = log
+
+    def records(self, capacity: int = RECORDS_CAPACITY) -> RecordStream:
+        """Return an asynchronous iterator of the log's records, from now to the ``leg.summary``, for one reader.
+
+        Called in ``on_start`` itself it misses nothing that happens. It keeps at most ``capacity`` records for a reader
+        who is slow; then the oldest are lost, and a ``records.lost`` in their place tells how many.
+        """
+        return self._log.streams.open(capacity)
 
     async def say(self, text: str) -> None:
         """Have the agent speak these words: at once, or after the answer that runs and the caller's turn.

@@ -20,6 +20,7 @@ from typing import Any
 import attrs
 import trio
 
+from voxpipe.actors.record_stream import RecordStreams
 from voxpipe.audio import AudioFormat
 from voxpipe.errors import AudioError
 from voxpipe.sansio.records import AudioMode, Direction, Record, audio_evidence, format_timestamp, redact
@@ -82,6 +83,8 @@ class CallLog:
         self._untold = 0
         self._offset_samples = dict.fromkeys(SIDES, 0)
         self.statistics = LogStatistics()
+        self.streams = RecordStreams()
+        """Who reads along."""
         self.suspicions: list[str] = []
         """What the audio of either side sounded like and should not, for the summary."""
         self.closing = trio.Event()
@@ -142,6 +145,7 @@ class CallLog:
             self.statistics.lost += 1
         finally:
             self._send.close()  # also when the observer fails: the writer waits for this end
+            self.streams.end()
 
     def _put(
         self,
@@ -168,6 +172,7 @@ class CallLog:
 
     def _count(self, entry: Entry) -> None:
         self.statistics.records += 1
+        self.streams.put(entry.record)
         if self._observer is not None:
             self._observer(entry.record)
 

@@ -8,6 +8,7 @@ from voxpipe.sansio.realtime import DrainRequested, LocalEvent, SpeechRequested,
 
 WARNING = "The call ends in {:g} seconds: bring the conversation to its end now, and say goodbye."
 LIMIT_REACHED = "call limit reached"
+IDLE_LIMIT_REACHED = "idle limit reached"
 
 
 class CallTimer:
@@ -16,7 +17,9 @@ class CallTimer:
     def __init__(self, config: LegConfig, start_ns: int, detection: TurnDetectionConfig | None = None) -> None:
         watched_by_provider = detection is not None and detection.idle_timeout_ms > 0
         self._idle_ns = 0 if watched_by_provider else round(config.idle_timeout_s * NS_PER_S)
+        self._idle_limit = config.idle_limit
         self._idle_instructions = config.idle_instructions
+        self._spoken_up = 0
         self._warning = WARNING.format(config.warn_before_end_s)
         self._idle_at_ns: int | None = None
         self._warn_at_ns: int | None = None
@@ -42,12 +45,18 @@ class CallTimer:
         if self._idle_ns:
             self._idle_at_ns = now_ns + self._idle_ns
 
-    def note_speech(self) -> None:
-        """Take note that somebody speaks, or is about to."""
+    def note_agent(self) -> None:
+        """Take note that the agent speaks, or is about to."""
         self._idle_at_ns = None
+
+    def note_caller(self) -> None:
+        """Take note that the caller speaks: is still there."""
+        self._idle_at_ns = None
+        self._spoken_up = 0
 
     def postpone(self, now_ns: int) -> None:
         """Take note that somebody is there without speaking: silence that is counted counts anew."""
+        self._spoken_up = 0
         if self._idle_at_ns is not None:
             self.note_silence(now_ns)
 
@@ -62,5 +71,9 @@ class CallTimer:
             due.append(DrainRequested(LIMIT_REACHED))
         if self._idle_at_ns is not None and now_ns >= self._idle_at_ns:
             self._idle_at_ns = None
-            due.append(SpeechRequested(self._idle_instructions))
+            if self._idle_limit and self._spoken_up == self._idle_limit:
+                due.append(DrainRequested(IDLE_LIMIT_REACHED))
+            else:
+                self._spoken_up += 1
+                due.append(SpeechRequested(self._idle_instructions))
         return due

@@ -40,8 +40,8 @@ class Lifetime:
     def serve(self) -> None:
         """The session serves the leg from now on."""
         self._state_at_ns = self._confirmed_ns + self._timeouts.limit_ns
-        if 0 < self._timeouts.renew_ns < self._timeouts.limit_ns:
-            self._renew_at_ns = self._confirmed_ns + self._timeouts.renew_ns
+        if 0 < self._timeouts.renew_before_ns < self._timeouts.limit_ns:
+            self._renew_at_ns = self._state_at_ns - self._timeouts.renew_before_ns
 
     def drain(self, now_ns: int) -> None:
         """What runs is finished."""

@@ -18,7 +18,7 @@ class SessionTimeouts:
     ack_ns: int = 2 * NS_PER_S
     drain_ns: int = 10 * NS_PER_S
     limit_ns: int = 3580 * NS_PER_S
-    renew_ns: int = 0
+    renew_before_ns: int = 0
 
 
 @attrs.frozen

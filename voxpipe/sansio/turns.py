@@ -82,7 +82,7 @@ class Turns:
             case SpeechStarted():
                 self.caller_turns += 1
                 self._requests.note_caller(speaks=True)
-                self._timer.note_speech()
+                self._timer.note_caller()
                 self._barge_in()
             case SpeechStopped():
                 self._requests.note_caller(speaks=False)
@@ -122,7 +122,7 @@ class Turns:
     def begin_response(self) -> None:
         """Take note that a response began."""
         self._requests.begin()
-        self._timer.note_speech()
+        self._timer.note_agent()
 
     def finish_response(self) -> None:
         """Take note that a response is done."""
@@ -142,7 +142,7 @@ class Turns:
     def refuse(self, refused: Pending | None, error: ErrorReported, *, busy: bool) -> None:
         """Take note of a refusal: a response is asked for again, a truncation is corrected, the rest is told."""
         # A response of the provider's own may have passed for ours: then nothing waits for this answer any more.
-        again = self._requests.refuse(refused.command_id if refused else error.command_id, busy=busy)
+        again = self._refuse_request(refused.command_id if refused else error.command_id, busy=busy)
         if again:
             self._emit(Note("response.delayed", {"command_id": error.command_id, "code": error.code}))
         if refused is None or again:
@@ -156,12 +156,19 @@ class Turns:
 
     def give_up(self, command_id: str) -> None:
         """Take note that a command was not answered."""
-        self._requests.refuse(command_id, busy=False)
+        self._refuse_request(command_id, busy=False)
 
     def end(self, error: SessionError) -> None:
         """Give up the requests that wait."""
         for request in self._requests.clear():
             self._commands.settle(request.ticket, error)
+
+    def _refuse_request(self, command_id: str | None, *, busy: bool) -> bool:
+        asked = self._requests.open
+        again = self._requests.refuse(command_id, busy=busy)
+        if asked and not again and not self._requests.open:
+            self.note_playout()  # no words will come of it: silence counts from here
+        return again
 
     def _barge_in(self, *, heard: bool = True) -> None:
         if self.cuts.begin(heard=heard):
