@@ -9,9 +9,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
+from keypad import asks, caller, outputs, texts
+from trio.testing import MockClock
+from virtual_call import CallMaker
 
 from voxpipe.cli import app
 from voxpipe.config import Config
@@ -127,11 +131,15 @@ def test_the_tool_example_is_called(tmp_path: Path) -> None:
     assert re.search(r"heard the first word about it after \d\.\d\d s", output)
 
 
-def test_the_keypad_example_is_a_tool(tmp_path: Path) -> None:
-    """The example of a tool that asks for digits is one that a gateway takes, with nothing for the model to give."""
-    (code,) = (block for block in blocks("python") if "context.digits" in block)
-    output = run_example(f"{code}\nprint(voxpipe.Tool(check_pin).schema.parameters['properties'])", tmp_path)
-    assert output == "{}\n"
+async def test_the_keypad_example_is_given_the_pin(autojump_clock: MockClock, make_call: CallMaker) -> None:
+    """The tool of the example is called, the caller enters the PIN, and neither the model nor the log has it."""
+    names: dict[str, Any] = {}
+    exec(next(block for block in blocks("python") if "check_pin" in block), names)
+    call = await make_call(caller(9, (2.0, "7391")), asks(name="check_pin"), own_tools=[names["pin"]])
+    assert outputs(call) == ["The PIN is right."]
+    assert texts(call) == []
+    assert call.outcome.log is not None
+    assert '"7391"' not in call.outcome.log.read_text()
 
 
 def run_example(code: str, folder: Path) -> str:
