@@ -17,7 +17,7 @@ MAX_FUNCTION_LINES = 60
 
 # What each floor may import from voxpipe, itself aside. A floor is a module or a package directly under voxpipe.
 BASE = {"errors", "audio"}
-CONFIG = BASE | {"config", "keys", "structuring"}
+CONFIG = BASE | {"config", "digits_config", "keys", "structuring"}
 PURE = CONFIG | {"sansio"}
 ACTORS = PURE | {"dialects", "dsp", "actors", "wav", "websocket", "tools", "apart"}
 MAY_IMPORT: dict[str, set[str]] = {
@@ -27,7 +27,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "audio": {"errors"},
     "structuring": BASE,
     "keys": BASE,
-    "config": BASE | {"structuring", "keys"},
+    "digits_config": BASE | {"keys"},
+    "config": BASE | {"structuring", "keys", "digits_config"},
     "config_file": CONFIG,
     "wav": BASE,
     "websocket": {"errors"},

@@ -40,13 +40,14 @@ WORDS_S = 2.0
 class Caller(threading.Thread):
     """One AudioSocket call in slin8: speaks a frame each 20 ms, silence at last, until the gateway ends the call."""
 
-    def __init__(self, port: int, call_id: UUID, speech: bytes) -> None:
+    def __init__(self, port: int, call_id: UUID, speech: bytes, digit: bytes = b"") -> None:
         super().__init__()
         self.heard = bytearray()
         self.kinds: set[int] = set()
         self.hung_up = False
         self.closed = False
         self.spoken_to = threading.Event()
+        self._digit = digit
         self._frames = [speech[start : start + 320].ljust(320, b"\0") for start in range(0, len(speech), 320)]
         self._socket = socket.create_connection(("127.0.0.1", port), TIMEOUT_S)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -54,15 +55,15 @@ class Caller(threading.Thread):
         self._listening = threading.Thread(target=self._listen)
 
     def run(self) -> None:
-        """Speak; digit 7 comes with the first frame."""
+        """Speak; the digit comes with the first frame."""
         self._listening.start()
         start_s, count = time.monotonic(), 0
         with self._socket:
             while self._listening.is_alive() and time.monotonic() - start_s < TIMEOUT_S:
                 try:
                     self._send(AUDIO_KIND, self._frames[count] if count < len(self._frames) else bytes(320))
-                    if count == 0:
-                        self._send(DIGIT_KIND, b"7")
+                    if count == 0 and self._digit:
+                        self._send(DIGIT_KIND, self._digit)
                 except OSError:
                     break  # the gateway has closed; what it said last is still read
                 count += 1
@@ -155,7 +156,7 @@ def test_a_call_between_strangers(tmp_path: Path, scheme: str) -> None:
         command = [sys.executable, "-m", "voxpipe", "serve", *flags]
         with running(*command, env={**environment, "OPENAI_API_KEY": "sk-strange"}) as gateway:
             call_id = uuid4()
-            caller = Caller(listening_port(gateway, logs), call_id, said)
+            caller = Caller(listening_port(gateway, logs), call_id, said, digit=b"7")
             caller.start()
             assert caller.spoken_to.wait(TIMEOUT_S)
             gateway.send_signal(signal.SIGTERM)

@@ -51,13 +51,16 @@ async def read_leg(
     statistics: UplinkStatistics,
     on_end: Callable[[str], None],
     on_digit: Callable[[str], None] = lambda _digit: None,
+    show_digit: Callable[[str], str] = lambda digit: digit,
 ) -> None:
     """Read the leg until it ends, then tell ``on_end`` why; tell ``on_digit`` each DTMF digit.
+
+    ``show_digit`` says what of a digit the log may hold.
 
     Owns the sending end of ``uplink``, and a receiving end to drop the oldest frame with. Ends at hang-up or the end of
     the connection. Never waits on anything but the leg.
     """
-    reader = _Reader(uplink, oldest, formats, log, statistics)
+    reader = _Reader(uplink, oldest, formats, log, statistics, show_digit)
     reason = "leg closed by the peer"
     with uplink, oldest, closing_losses(reader):
         while (events := await leg.receive()) is not None:
@@ -89,7 +92,9 @@ class _Reader:
         formats: OneShot[LegFormatConfirmed],
         log: CallLog,
         statistics: UplinkStatistics,
+        show_digit: Callable[[str], str],
     ) -> None:
+        self._show_digit = show_digit
         self._uplink = uplink
         self._oldest = oldest
         self._formats = formats
@@ -109,6 +114,8 @@ class _Reader:
             self._formats.set(event)
             self._log.record("leg.format", {"uplink": str(event.uplink), "downlink": str(event.downlink)})
         else:
+            if isinstance(event, DigitReceived):
+                event = DigitReceived(self._show_digit(event.digit))
             self._log.record("audiosocket.received", describe(event), "received")
 
     def _take_audio(self, audio: bytes) -> None:

@@ -23,6 +23,7 @@ from voxpipe.sansio.command_words import (
     InstructSession,
     TruncateItem,
 )
+from voxpipe.sansio.digit_words import DigitPressed, DigitsEntered
 from voxpipe.sansio.realtime import (
     AudioCleared,
     AudioCommitted,
@@ -143,6 +144,8 @@ TRANSITIONS: Final[dict[State, dict[type, Transition]]] = {
     READY: {
         ResponseDone: _stay(READY, "_finish_response"),
         TalkPressed: _stay(READY, "_take_turn"),
+        DigitPressed: _stay(READY, "_take_turn"),
+        DigitsEntered: _stay(READY, "_take_turn"),
         SpeechRequested: _stay(READY, "_take_turn"),
         InstructionsRequested: _stay(READY, "_take_turn"),
         WarningDue: _stay(READY, "_take_turn"),

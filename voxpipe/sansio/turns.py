@@ -11,6 +11,7 @@ from voxpipe.sansio.call_timer import CallTimer
 from voxpipe.sansio.command_words import ClearAudio, CommitAudio, CreateResponse, InstructSession
 from voxpipe.sansio.commands import Commands
 from voxpipe.sansio.cuts import Cuts
+from voxpipe.sansio.digit_words import DigitPressed, KeypadEvent
 from voxpipe.sansio.effects import CutPlayout, Effect, Note
 from voxpipe.sansio.pending import Pending
 from voxpipe.sansio.realtime import (
@@ -26,7 +27,14 @@ from voxpipe.sansio.realtime import (
 from voxpipe.sansio.requests import Requests
 
 TurnEvent = (
-    SpeechStarted | SpeechStopped | PlayoutCut | TalkPressed | SpeechRequested | InstructionsRequested | WarningDue
+    SpeechStarted
+    | SpeechStopped
+    | PlayoutCut
+    | TalkPressed
+    | KeypadEvent
+    | SpeechRequested
+    | InstructionsRequested
+    | WarningDue
 )
 
 
@@ -81,6 +89,10 @@ class Turns:
                     self._commands.send(command)
             case TalkPressed(agent_speaks):
                 self._press(barges_in=agent_speaks or self._answers.uncut > 0)
+            case DigitPressed(interrupts):
+                self._timer.postpone(self._commands.now_ns)
+                if interrupts:
+                    self._barge_in(heard=False)
             case SpeechRequested():
                 self._request(event)
             case InstructionsRequested(instructions, ticket):
@@ -155,8 +167,8 @@ class Turns:
             self.note_playout()  # no words will come of it: silence counts from here
         return again
 
-    def _barge_in(self) -> None:
-        if self.cuts.begin():
+    def _barge_in(self, *, heard: bool = True) -> None:
+        if self.cuts.begin(heard=heard):
             self._emit(CutPlayout())
 
     def _press(self, *, barges_in: bool) -> None:
