@@ -98,7 +98,7 @@ def serve(simulator: Background, folder: Path, *args: object) -> tuple[Backgroun
 @pytest.mark.sockets
 def test_serve_call_and_simulate_make_a_call(tmp_path: Path, simulator: Background) -> None:
     """Three processes, one call: the measurements as JSON, the recording, the digits, and a drain by SIGTERM."""
-    gateway, address = serve(simulator, tmp_path / "logs", "--max-legs", 3)
+    gateway, address = serve(simulator, tmp_path / "logs", "--max-legs", 3, "--set", "digits.log=true")
     write_wav(tmp_path / "said.wav", speech_like(SLIN8, 1.0), SLIN8)
     done = run(
         "call", address, "--wav", tmp_path / "said.wav", "--record", tmp_path / "h.wav", "--json", "--dtmf", "1#"
@@ -118,6 +118,7 @@ def test_serve_call_and_simulate_make_a_call(tmp_path: Path, simulator: Backgrou
     (log,) = [path for path in (tmp_path / "logs").glob("*.jsonl") if not path.name.startswith("gateway")]
     digits = [data["digit"] for data in map(event_data, log.read_text().splitlines()) if "digit" in data]
     assert digits == ["1", "#"]
+    assert "The caller pressed 1 on the telephone keypad." in log.read_text()
 
 
 def event_data(line: str) -> dict[str, object]:

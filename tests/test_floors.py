@@ -17,7 +17,7 @@ MAX_FUNCTION_LINES = 60
 
 # What each floor may import from voxpipe, itself aside. A floor is a module or a package directly under voxpipe.
 BASE = {"errors", "audio"}
-CONFIG = BASE | {"config", "keys", "structuring", "voice_config"}
+CONFIG = BASE | {"config", "digits_config", "keys", "structuring", "voice_config"}
 PURE = CONFIG | {"sansio"}
 ACTORS = PURE | {"dialects", "dsp", "actors", "wav", "websocket", "tools", "apart"}
 MAY_IMPORT: dict[str, set[str]] = {
@@ -27,8 +27,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "audio": {"errors"},
     "structuring": BASE,
     "keys": BASE,
+    "digits_config": BASE | {"keys"},
     "voice_config": BASE | {"keys"},
-    "config": BASE | {"structuring", "keys", "voice_config"},
+    "config": BASE | {"structuring", "keys", "digits_config", "voice_config"},
     "config_file": CONFIG,
     "wav": BASE,
     "websocket": {"errors"},

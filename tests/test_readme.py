@@ -6,11 +6,14 @@ import re
 import shlex
 import shutil
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
 import trio
-from virtual_call import CALL
+from keypad import asks, caller, outputs, texts
+from trio.testing import MockClock
+from virtual_call import CALL, CallMaker
 from virtual_program import ProgramRunner
 
 from voxpipe.actors.leg_control import SAY
@@ -99,7 +102,7 @@ def test_the_record_is_a_record() -> None:
 # --- the examples, as they stand, in virtual time ---------------------------------------------------------------------
 
 
-GATEWAY, LEG, TOOL = "voxpipe.Gateway", "run_leg(leg, config))", "order_status"
+GATEWAY, LEG, TOOL, KEYPAD = "voxpipe.Gateway", "run_leg(leg, config))", "order_status", "check_pin"
 
 
 def example(name: str) -> str:
@@ -110,7 +113,7 @@ def example(name: str) -> str:
 
 def test_every_example_is_run() -> None:
     """There are no more than those below."""
-    assert sorted(blocks("python")) == sorted(map(example, (GATEWAY, LEG, TOOL)))
+    assert sorted(blocks("python")) == sorted(map(example, (GATEWAY, LEG, TOOL, KEYPAD)))
 
 
 def test_the_gateway_example_attends_to_a_call(run_program: ProgramRunner, tmp_path: Path) -> None:
@@ -162,3 +165,14 @@ def test_the_tool_example_is_called(run_program: ProgramRunner) -> None:
     assert "tool.called" in output
     assert "'output': 'Order 7 is on its way.'" in output
     assert re.search(r"heard the first word about it after \d\.\d\d s", output)
+
+
+async def test_the_keypad_example_is_given_the_pin(autojump_clock: MockClock, make_call: CallMaker) -> None:
+    """The tool of the example is called, the caller enters the PIN, and neither the model nor the log has it."""
+    names: dict[str, Any] = {}
+    exec(example(KEYPAD), names)
+    call = await make_call(caller(9, (2.0, "7391")), asks(name="check_pin"), own_tools=[names["pin"]])
+    assert outputs(call) == ["The PIN is right."]
+    assert texts(call) == []
+    assert call.outcome.log is not None
+    assert '"7391"' not in call.outcome.log.read_text()

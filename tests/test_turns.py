@@ -102,7 +102,7 @@ async def test_the_response_is_cancelled_by_one_side_only(
 
 STAR, HASH = b"\x03\x00\x01*", b"\x03\x00\x01#"
 PUSH_TO_TALK = {"push_to_talk": "*", "turn_detection": {"type": "none"}}
-COMMIT, ASK = "input_audio_buffer.commit", "response.create"
+COMMIT, ASK, ADD = "input_audio_buffer.commit", "response.create", "conversation.item.create"
 CLEAR, TRUNCATE, CANCEL = "input_audio_buffer.clear", "conversation.item.truncate", "response.cancel"
 
 
@@ -110,7 +110,8 @@ CLEAR, TRUNCATE, CANCEL = "input_audio_buffer.clear", "conversation.item.truncat
     ("digits", "expected", "turns"),
     [
         (((1.0, STAR),), [COMMIT, ASK], {"caller": 1, "agent": 1, "cut": 0}),
-        (((1.0, HASH),), [], {"caller": 0, "agent": 0, "cut": 0}),
+        # Any other digit is an entry on the keypad.
+        (((1.0, HASH),), [ADD, ASK], {"caller": 0, "agent": 1, "cut": 0}),
         # Asked before anything was said: refused by the provider, and nobody is made to speak.
         (((0.02, STAR), (1.0, STAR)), [COMMIT, COMMIT, ASK], {"caller": 1, "agent": 1, "cut": 0}),
         # The second press silences the agent, the third ends the second turn.

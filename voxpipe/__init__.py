@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from voxpipe.gateway import Gateway
     from voxpipe.leg import LegOutcome, run_leg
+    from voxpipe.sansio.digits import DigitEntry
     from voxpipe.sansio.records import Record
     from voxpipe.tools import Tool, ToolContext
 
@@ -46,6 +47,7 @@ HOMES = {
     "LegOutcome": "leg",
     "Surroundings": "call",
     "run_leg": "leg",
+    "DigitEntry": "sansio.digits",
     "Record": "sansio.records",
     "Tool": "tools",
     "ToolContext": "tools",
@@ -59,6 +61,7 @@ __all__ = [
     "CommandRefused",
     "Config",
     "ConfigError",
+    "DigitEntry",
     "FormatMismatch",
     "FormatPair",
     "Gateway",

@@ -14,6 +14,7 @@ from voxpipe.actors.access import build_access
 from voxpipe.actors.audiosocket_leg import AudioSocketLeg
 from voxpipe.actors.chunk_queue import ChunkQueue
 from voxpipe.actors.conversation import Conversation
+from voxpipe.actors.digits import Keypad
 from voxpipe.actors.leg_control import LegControl
 from voxpipe.actors.leg_reader import UplinkStatistics, read_leg
 from voxpipe.actors.monotonic import now_ns
@@ -33,6 +34,7 @@ from voxpipe.sansio.clock import Clock
 from voxpipe.sansio.dialect import Dialect
 from voxpipe.sansio.ledger import CutPoint, Ledger
 from voxpipe.sansio.leg import LegFormatConfirmed
+from voxpipe.sansio.records import REDACTED
 from voxpipe.sansio.voice_words import VoiceStarted, VoiceStopped
 from voxpipe.tools import Tool, ToolContext
 from voxpipe.websocket import Dial, dial_tcp
@@ -83,7 +85,11 @@ class Call:
         self.reason = "cancelled"
         self.error: VoxpipeError | None = None
         self.next: str | None = None
-        self.tools = ToolRunner(tools, ToolContext(uuid, config.tools.send_to, self._leave), config.tools, log)
+        self.keypad = Keypad(
+            config.digits, log, conversation=lambda: self.conversation, agent_speaks=lambda: self._agent_speaks
+        )
+        context = ToolContext(uuid, config.tools.send_to, self._leave, self.keypad.ask)
+        self.tools = ToolRunner(tools, context, config.tools, log)
         self.leg_formats: OneShot[LegFormatConfirmed] = OneShot()
         self.session_formats: OneShot[FormatPair] = OneShot()
         self.playout: OneShot[Playout] = OneShot()
@@ -123,13 +129,17 @@ class Call:
         """
         async with trio.open_nursery() as session:
             session.start_soon(self.conversation.converse)
-            await self._answer()
+            try:
+                await self._answer()
+            finally:
+                self.keypad.close()
             # After the playout, which is the leg's other writer, and before the log's last write, which may take time.
             await self.leg.hang_up()
 
     async def _answer(self) -> None:
         async with trio.open_nursery() as nursery:
             await nursery.start(self.tools.run)
+            nursery.start_soon(self.keypad.run)
             nursery.start_soon(self._read)
             nursery.start_soon(
                 transcode_uplink,
@@ -188,6 +198,7 @@ class Call:
                 self._end,
                 self._take_digit,
                 self.voice.heard,
+                self._show_digit,
             )
         except ProtocolError as error:
             self._fail(error)
@@ -195,13 +206,19 @@ class Call:
     def _take_digit(self, digit: str) -> None:
         if digit == self.config.session.push_to_talk:
             self.conversation.press_to_talk(agent_speaks=self._agent_speaks)
+        else:
+            self.keypad.press(digit)
+
+    def _show_digit(self, digit: str) -> str:
+        return digit if self.config.digits.log or digit == self.config.session.push_to_talk else REDACTED
 
     def _take_voice(self, change: VoiceChange) -> None:
         self.conversation.feed(VoiceStarted(self._agent_speaks) if change.started else VoiceStopped(change.voice_ms))
 
     @property
     def _agent_speaks(self) -> bool:
-        return self.playout.value is not None and self.playout.value.ledger.speaking
+        playout = self.playout.value
+        return playout is not None and playout.ledger.speaking
 
     async def _discard_uplink(self) -> None:
         # Nobody hears it any more, and it is no loss worth a record.

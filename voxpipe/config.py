@@ -15,22 +15,16 @@ import attrs
 import cattrs
 
 from voxpipe.audio import AudioFormat, FormatPair
+from voxpipe.digits_config import DigitsConfig, is_digit
 from voxpipe.errors import ConfigError
 from voxpipe.keys import between, key, zero_or
 from voxpipe.structuring import first_fault, make_converter
 from voxpipe.voice_config import VoiceConfig
 
-DIGITS = tuple("0123456789*#ABCD")
-
 
 def _is_leg_format(value: str) -> None:
     if value != "auto":
         AudioFormat.parse(value)
-
-
-def _is_digit(value: str) -> None:
-    if value and value not in DIGITS:
-        raise ValueError(f"expected one of {' '.join(DIGITS)}, got {value!r}")
 
 
 def _is_format_list(value: Sequence[str]) -> None:
@@ -220,7 +214,7 @@ class SessionConfig:
         "",
         "with turn_detection.type none: the DTMF digit that ends the caller's turn, and silences the agent while it "
         "speaks (what was said before that press is forgotten); empty: none",
-        check=_is_digit,
+        check=is_digit,
     )
     noise_reduction: Literal["none", "near_field", "far_field"] = key("none", "none, near_field or far_field")
     turn_detection: TurnDetectionConfig = key(TurnDetectionConfig, "turn detection")
@@ -258,7 +252,7 @@ class ContextConfig:
     log_variables: bool = key(False, "caller number and variables in the logs; otherwise they are redacted")
 
 
-BUILTIN_TOOLS = ("hang_up", "send_to", "wait")
+BUILTIN_TOOLS = ("hang_up", "send_to", "wait", "collect_digits")
 
 
 def _is_tool_list(value: Sequence[str]) -> None:
@@ -273,7 +267,8 @@ class ToolsConfig:
 
     builtin: tuple[str, ...] = key(
         (),
-        "built-in tools of the agent: hang_up (after its goodbye), send_to (hand the caller on), wait (stay silent)",
+        "built-in tools of the agent: hang_up (after its goodbye), send_to (hand the caller on), wait (stay silent), "
+        "collect_digits (ask for digits on the keypad)",
         check=_is_tool_list,
     )
     send_to: tuple[str, ...] = key((), "where the tool send_to may hand the caller on to")
@@ -323,6 +318,7 @@ class Config:
     voice: VoiceConfig = key(VoiceConfig, "Hearing the caller's voice here.")
     context: ContextConfig = key(ContextConfig, "What calls are announced to.")
     tools: ToolsConfig = key(ToolsConfig, "What the agent may do.")
+    digits: DigitsConfig = key(DigitsConfig, "The caller's keypad.")
     log: LogConfig = key(LogConfig, "The evidence.")
     limits: LimitsConfig = key(LimitsConfig, "The bounds of the queues.")
 
@@ -351,6 +347,7 @@ TABLES = (
     VoiceConfig,
     ContextConfig,
     ToolsConfig,
+    DigitsConfig,
     LogConfig,
     LimitsConfig,
 )

@@ -24,6 +24,8 @@ channel     carries       capacity                         when full, and why
 ``commands`` one ``Send`` 64                               ``SessionError``: a full command queue is a fault, not a load
 ``downlink`` one chunk    ``limits.downlink_chunks``       ``SessionError``: if the WebSocket's reader waited, pongs and
                                                            ``speech_started`` would starve, and with them barge-in
+``entries`` one entry of  16                               tell ``digits.unsent`` with the count: nobody enters so much
+            digits                                         before a session is ready, and the reader must never wait
 ``records`` one record    ``limits.records`` (10 000)      count what is lost and write ``records.lost`` as soon as
                                                            there is room: logging never delays voice
 reader of   one record    1 000, or as it asks             drop the oldest, and tell the reader ``records.lost``: nobody

@@ -127,7 +127,13 @@ CASES: list[tuple[str, SessionConfig, VoiceConfig, Script, list[tuple[int, str]]
         SERVER,
         AT_ONCE,
         [(100, OVER), (400, SpeechStarted("u1", 0)), (3000, None)],
-        [(100, "cut"), (100, "TruncateItem item_1"), (400, "cut"), (400, "TruncateItem item_1")],
+        [
+            (100, "cut"),
+            (100, "CancelResponse resp_1"),
+            (100, "TruncateItem item_1"),
+            (400, "cut"),
+            (400, "TruncateItem item_1"),
+        ],
     ),
     (
         "a response begins while it is held",

@@ -11,6 +11,7 @@ What does not fit any more is counted, and ``records.lost`` tells how many as so
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -29,6 +30,8 @@ FLUSH_INTERVAL_S = 0.5
 """Half of the second within which a line must be on disk."""
 FINAL_TRIES = 3
 SIDES = ("uplink", "downlink")
+CONCEALED = 64
+"""Each is looked for in every text of every record, so a caller who never stops pressing keys must not add up."""
 
 RecordObserver = Callable[[Record], None]
 
@@ -73,7 +76,8 @@ class CallLog:
         self._start_unix_ns = start_unix_ns
         self._now_ns = now_ns
         self._audio = audio
-        self._secrets = secrets
+        self._secrets = self._known_secrets = secrets
+        self._concealed: deque[frozenset[str]] = deque(maxlen=CONCEALED)
         self._observer = observer
         self._seq = 0
         self._untold = 0
@@ -84,6 +88,14 @@ class CallLog:
         self.suspicions: list[str] = []
         """What the audio of either side sounded like and should not, for the summary."""
         self.closing = trio.Event()
+
+    def conceal(self, secrets: frozenset[str]) -> None:
+        """Redact these too from now on; of all that were named, the latest ``CONCEALED`` are kept in mind."""
+        if secrets:
+            with suppress(ValueError):
+                self._concealed.remove(secrets)  # named again, it is the latest
+            self._concealed.append(secrets)
+            self._secrets = self._known_secrets.union(*self._concealed)
 
     def record(
         self,

@@ -58,6 +58,8 @@ FALL, RISE = 0.10, 0.05
 """Share of the way to a lower or higher coupling that is gone in a frame."""
 NOISE_RISE_DB = 0.06
 """A frame; 3 dB a second, so that speech does not become noise."""
+START_NOISE_DBFS = -45.0
+"""Of one band: what a line brings from its first frame on may be noise up to there; it falls to what it is at once."""
 FLOOR_DBFS = -70.0
 """Of one band: what is below is as good as silence."""
 
@@ -92,7 +94,7 @@ class Echo:
         self._smooth_played = np.zeros((MAX_DELAY_FRAMES, bands))
         self._smooth_heard = np.zeros(bands)
         self._coupling_db = np.full(bands, START_COUPLING_DB)
-        self._noise = np.full(bands, math.inf)  # what the first frame brings is noise, as far as anybody knows
+        self._noise = np.full(bands, _power(START_NOISE_DBFS))
         self._likeness = _Likeness(bands)
         self._delay_frames: int | None = None
         self._best_frames = self._alike_frames = 0

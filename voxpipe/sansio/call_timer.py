@@ -60,6 +60,12 @@ class CallTimer:
         self._idle_at_ns = None
         self._spoken_up = 0
 
+    def postpone(self, now_ns: int) -> None:
+        """Take note that somebody is there without speaking: silence that is counted counts anew."""
+        self._spoken_up = 0
+        if self._idle_at_ns is not None:
+            self.note_silence(now_ns)
+
     def take_due(self, now_ns: int) -> list[LocalEvent]:
         """Return what is due, each once; silence counts anew when it is noted anew."""
         due: list[LocalEvent] = []

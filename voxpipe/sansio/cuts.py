@@ -22,11 +22,17 @@ class Cuts:
         self._answers = answers
         self._server_interrupts = detection.interrupts
         self._waits = False
+        self._heard = False
         self._cutting: frozenset[str] = frozenset()
 
-    def begin(self) -> bool:
-        """Take note that the agent is to fall silent; tell whether the playout must be cut for it."""
-        begins, self._waits = not self._waits, True
+    def begin(self, *, heard: bool = True) -> bool:
+        """Take note that the agent is to fall silent; tell whether the playout must be cut for it.
+
+        ``heard``: the provider knows why, and cancels by itself if it is configured to.
+        """
+        begins = not self._waits
+        self._heard = heard or (self._waits and self._heard)
+        self._waits = True
         # A response that begins before the ledger has answered is not of this cut.
         self._cutting = frozenset(self._answers.audible)
         return begins
@@ -42,7 +48,7 @@ class Cuts:
         for response_id, item_ids in self._answers.cut(self._cutting, begun).items():
             # Items of which no audio has come yet are not the ledger's to know.
             unbegun += item_ids
-            if not self._server_interrupts:
+            if not (self._server_interrupts and self._heard):
                 commands.append(CancelResponse(response_id))
         commands += [TruncateItem(cut.part.item_id, cut.part.content_index, cut.played_ms) for cut in point.begun]
         commands += [DeleteItem(item_id) for item_id in dict.fromkeys(unbegun) if item_id not in begun]

@@ -15,6 +15,7 @@ import attrs
 
 from voxpipe.audio import NS_PER_S
 from voxpipe.sansio.command_words import AddMessage, AddToolCall, Command
+from voxpipe.sansio.digit_words import DigitsEntered
 from voxpipe.sansio.ledger import CutPoint
 from voxpipe.sansio.realtime import (
     AudioCommitted,
@@ -93,6 +94,8 @@ class Memory:
                 self._write(item_id, "caller", transcript or "", now_ns, final=True)
             case TranscriptionFailed(str(item_id), _):
                 self._write(item_id, "caller", "", now_ns, final=True)
+            case DigitsEntered(item_id, text):
+                self._write(item_id, "caller", text, now_ns, final=True)
             case OutputItemAdded(response_id, item_id, "message"):
                 self._said(item_id, "agent", now_ns).response_id = response_id
             case TranscriptReceived(_, str(item_id), delta):

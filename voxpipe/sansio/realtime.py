@@ -10,6 +10,7 @@ import attrs
 
 from voxpipe.audio import AudioFormat
 from voxpipe.sansio.command_words import Command
+from voxpipe.sansio.digit_words import KeypadEvent
 from voxpipe.sansio.ledger import CutPoint
 from voxpipe.sansio.tool_words import ToolAnswered, ToolCallRequested
 from voxpipe.sansio.voice_words import VoiceEvent
@@ -317,6 +318,7 @@ LocalEvent = (
     | WarningDue
     | VoiceEvent
     | ToolAnswered
+    | KeypadEvent
     | DrainRequested
 )
 ProviderEvent = (

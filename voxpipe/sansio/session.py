@@ -25,10 +25,11 @@ is refused and counted, and so is the rest of a response that began before the a
 configuration that nobody confirmed. A provider's confirmation does not carry our id, so it is matched by type, and an
 error that names no command while our configuration is unanswered refuses it.
 
-Cuts. ``SpeechStarted``, or the key to talk, makes ``CutPlayout``; the ledger's answer comes back as ``PlayoutCut``, and
-only then are the provider's items truncated to what was played and those never begun deleted. Later audio of a cut
-response is stale. ``CancelResponse`` is sent only while a response runs and only if the provider does not cancel by
-itself. A truncation refused because the provider counts less audio than it sent is sent once more with its number.
+Cuts. ``SpeechStarted``, or a key, makes ``CutPlayout``; the ledger's answer comes back as ``PlayoutCut``, and only then
+are the provider's items truncated to what was played and those never begun deleted. Later audio of a cut response is
+stale. ``CancelResponse`` is sent only while a response runs and only if the provider does not cancel by itself, as it
+never does for a key or for a voice that only we have heard. A truncation refused because the provider counts less audio
+than it sent is sent once more with its number.
 
 Requests (the greeting, a turn ended by a key, ``LegControl``) make one response at a time, when nobody speaks; see
 ``requests.py``. Who asked holds a ticket, which an effect ``Settle`` gives back with the outcome. What silence and the
@@ -37,7 +38,7 @@ length of the call bring about is due at the deadlines of ``call_timer.py``.
 Holds. A voice that is detected on the leg itself holds the playout at once; whether that becomes a cut or the playout
 goes on is told in ``holds.py``.
 
-Tools. A tool call becomes ``CallTool`` and comes back as ``ToolAnswered``; the rest is told in ``tool_calls.py``.
+Tools. A tool call becomes ``CallTool`` and comes back as ``ToolAnswered``: ``tool_calls.py``, which has the keypad too.
 
 Commands wait in ``pending`` for the event in ``ACKS``, oldest first. Only an unanswered configuration is fatal. Any
 other refusal or missing answer is a note in the log: a call must survive a truncation that the provider does not like.
@@ -249,7 +250,7 @@ class Session(SessionParts):
         if self._turns.by_hand(event):
             speaks = self._turns.caller_speaks
             self._tool_calls.follow(SpeechStarted(None, None) if speaks else SpeechStopped(None, None))
-        elif isinstance(event, SpeechStarted | SpeechStopped):
+        else:
             self._tool_calls.follow(event)
         self._go_on()
 

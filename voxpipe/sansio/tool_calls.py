@@ -8,6 +8,8 @@ waits for the running one.
 It also waits for the caller. While a turn of the caller's is open and the provider answers turns by itself, that answer
 will know the results, and a response of our own would talk over the caller or be refused. A result that was
 acknowledged before a response began is known to it, and needs no further words.
+
+What the caller enters on the keypad is owed an answer by the same rules: it is a result that nobody has called for.
 """
 
 from __future__ import annotations
@@ -19,8 +21,9 @@ import attrs
 
 from voxpipe.config import TurnDetectionConfig
 from voxpipe.sansio.answers import Answers, Verdict
-from voxpipe.sansio.command_words import CommitAudio, CreateResponse
+from voxpipe.sansio.command_words import AddMessage, CommitAudio, CreateResponse
 from voxpipe.sansio.commands import Commands
+from voxpipe.sansio.digit_words import DigitsEntered
 from voxpipe.sansio.effects import CallTool, CancelTools, Effect, Note
 from voxpipe.sansio.realtime import Event, ResponseCreated, ResponseDone, SpeechStarted, SpeechStopped
 from voxpipe.sansio.tool_words import After, SendToolResult, ToolAnswered, ToolCallRequested
@@ -95,6 +98,9 @@ class ToolCalls:
                 steps = self._request(event)
             case ToolAnswered():
                 steps = self._answer(event)
+            case DigitsEntered(item_id, text, ticket):
+                if self._commands.send(AddMessage(item_id, "caller", text), ticket) is not None:
+                    self._owed = True
             case SpeechStarted():
                 self._speaking = self._turn_open = True
                 steps = [CancelTools()] if self.running else []
@@ -103,7 +109,7 @@ class ToolCalls:
                 self._turn_open = self._provider_answers
             case ResponseCreated():
                 self._turn_open = self._speaking
-                if self._pending.find(SendToolResult) is None:
+                if self._pending.find(SendToolResult) is None and self._pending.find(AddMessage) is None:
                     self._owed = False
             case ResponseDone():
                 # A turn that ended while a response ran uninterrupted may get no answer of the provider's own.

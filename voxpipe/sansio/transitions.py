@@ -23,6 +23,7 @@ from voxpipe.sansio.command_words import (
     InstructSession,
     TruncateItem,
 )
+from voxpipe.sansio.digit_words import DigitPressed, DigitsEntered
 from voxpipe.sansio.realtime import (
     AudioCleared,
     AudioCommitted,
@@ -151,6 +152,8 @@ TRANSITIONS: Final[dict[State, dict[type, Transition]]] = {
         HoldOver: _stay(READY, "_take_turn"),
         TranscriptionCompleted: _stay(READY, "_take_turn"),
         TranscriptionFailed: _stay(READY, "_take_turn"),
+        DigitPressed: _stay(READY, "_take_turn"),
+        DigitsEntered: _stay(READY, "_take_turn"),
         SpeechRequested: _stay(READY, "_take_turn"),
         InstructionsRequested: _stay(READY, "_take_turn"),
         WarningDue: _stay(READY, "_take_turn"),

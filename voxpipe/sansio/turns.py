@@ -11,6 +11,7 @@ from voxpipe.sansio.call_timer import CallTimer
 from voxpipe.sansio.command_words import ClearAudio, CommitAudio, CreateResponse, InstructSession
 from voxpipe.sansio.commands import Commands
 from voxpipe.sansio.cuts import Cuts
+from voxpipe.sansio.digit_words import DigitPressed, KeypadEvent
 from voxpipe.sansio.effects import CutPlayout, Effect, Note
 from voxpipe.sansio.holds import Holds
 from voxpipe.sansio.pending import Pending
@@ -38,6 +39,7 @@ TurnEvent = (
     | VoiceEvent
     | TranscriptionCompleted
     | TranscriptionFailed
+    | KeypadEvent
     | SpeechRequested
     | InstructionsRequested
     | WarningDue
@@ -64,7 +66,9 @@ class Turns:
         self._commands = commands
         self._timer = timer
         self._emit = emit
-        self._holds = Holds(voice, config, commands, timer, emit, cut=self._barge_in, answer=self._answer)
+        self._holds = Holds(
+            voice, config, commands, timer, emit, cut=lambda: self._barge_in(heard=False), answer=self._answer
+        )
 
     @property
     def agent_busy(self) -> bool:
@@ -103,6 +107,10 @@ class Turns:
                 self._holds.hear(event)
             case HoldOver():
                 self._holds.expire()
+            case DigitPressed(interrupts):
+                self._timer.postpone(self._commands.now_ns)
+                if interrupts:
+                    self._barge_in(heard=False)
             case SpeechRequested():
                 self._request(event)
             case InstructionsRequested(instructions, ticket):
@@ -134,7 +142,7 @@ class Turns:
     def begin_response(self) -> None:
         """Take note that a response is about to begin."""
         if self._holds.held:
-            self._barge_in()
+            self._barge_in(heard=False)
         self._requests.begin()
         self._timer.note_agent()
 
@@ -202,9 +210,9 @@ class Turns:
             self.note_playout()  # no words will come of it: silence counts from here
         return again
 
-    def _barge_in(self) -> None:
+    def _barge_in(self, *, heard: bool = True) -> None:
         self._holds.become_cut()
-        if self.cuts.begin():
+        if self.cuts.begin(heard=heard):
             self._emit(CutPlayout())
 
     def _press(self, *, barges_in: bool) -> None:
