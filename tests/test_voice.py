@@ -28,7 +28,7 @@ HELD, RESUMED, HOLD_CUT, CUT = "playout.held", "playout.resumed", "playout.hold_
 REAL = dict(speech.PACKAGES)
 TURN = tone(2000) + silence(1600)
 """Two seconds of words, and time until the answer to them is being heard."""
-COUGH = tone(300, amplitude=4000)
+COUGH = tone(200, amplitude=4000)
 """Loud enough for us, and not for the provider."""
 WORDS = tone(900)
 REST = silence(6000)

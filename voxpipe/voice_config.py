@@ -34,5 +34,5 @@ class VoiceConfig:
         check=zero_or(0.1, 30),
     )
     min_words_ms: int = key(
-        400, "where nothing is transcribed, a voice of such length has said words", check=between(20, 10_000)
+        300, "where nothing is transcribed, a voice of such length has said words", check=between(20, 10_000)
     )
