@@ -412,6 +412,29 @@ async def test_where_no_pause_comes_the_limit_decides(autojump_clock: MockClock,
     assert call.outcome.error is None
 
 
+async def test_a_request_at_the_limit_waits_for_a_successor_that_is_late(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
+    """The old session drains, the new one is not there yet: who asks is heard by that one."""
+    done: list[float] = []
+
+    async def talk(control: LegControl) -> None:
+        await trio.sleep(6.2)
+        await control.say("Ahoy.")
+        done.append(trio.current_time())
+
+    slow = SCENARIOS["parrot"], SCENARIOS["slow-ack"]
+    call = await make_call(
+        Script(audio=tone(2000) + silence(500) + tone(5500)),
+        slow,
+        provider={"renew_before_s": 1.0, "session_limit_s": 6.0},
+        on_start=talk,
+    )
+    assert call.of("session.took_over")[0].t_ns == pytest.approx(6.5e9, abs=1e7)
+    assert "Ahoy." in asked(call.provider.sessions[1])[-1]
+    assert call.outcome.error is None
+
+
 async def test_an_answer_at_the_limit_is_taken_up_by_the_successor(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:

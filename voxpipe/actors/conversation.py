@@ -299,6 +299,8 @@ class Conversation:
         """Take note of what happened in a session, and see whether another may take over now."""
         if session is self._serving and event is not None:
             self._memory.note(event, now_ns())
+        if self._limit_came and self._opens and self._can_ask.is_set():
+            self._can_ask = trio.Event()  # who asks now is heard by the next session
         if self._successor is not None:
             self._try_take_over(self._successor)
 
@@ -314,9 +316,15 @@ class Conversation:
             self._opens = True
             self._nursery.start_soon(self._open_successor)
 
+    @property
+    def _limit_came(self) -> bool:
+        """Whether the session that serves has come to its limit, without a pause before."""
+        return self._serving.machine.state is DRAINING and not self._unwanted.is_set()
+
     def _recoverable(self, ending: Ending) -> bool:
         lost = isinstance(ending.error, SessionLost) and self._agreed.value is not None
-        return lost and not self._unwanted.is_set() and self._config.provider.reconnect_s > 0
+        early = ending.error is None and self._opens  # at its limit, before the next one was ready
+        return (lost or early) and not self._unwanted.is_set() and self._config.provider.reconnect_s > 0
 
     async def _recover(self) -> bool:
         """Keep the leg up until another session serves it; tell whether one does."""
@@ -364,8 +372,7 @@ class Conversation:
 
     def _try_take_over(self, successor: LiveSession) -> None:
         former = self._serving.machine
-        due = former.state is DRAINING and not self._unwanted.is_set()  # its limit has come, and no pause before it
-        at_once = self.lost or due
+        at_once = self.lost or self._limit_came
         if not successor.machine.can_take_over:
             return
         rest = self._giving.take(now_ns(), all_=at_once)

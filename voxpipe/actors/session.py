@@ -236,6 +236,8 @@ class LiveSession:
         self._log.record_audio(wire["type"], wire, "received", event.audio, confirmed, key=key, side="downlink")
 
     def _lose(self, closed: WebSocketClosed) -> None:
+        if self._ending is not None:
+            return  # the reader and the sender see the same end
         self._log.record("connection.closed", {"code": closed.code, "reason": closed.reason}, "received")
         self.feed(ConnectionLost(closed.code, closed.reason))
 

@@ -112,7 +112,8 @@ class Session(SessionParts):
             self._commands.give_up(pending)
             self._turns.give_up(pending.command_id)
             self._go_on()
-        for event in [] if self._state in (STANDBY, CLOSED, FAILED) else self._timer.take_due(now_ns):
+        heard = self._state in (READY, DRAINING)
+        for event in [] if self._state in (STANDBY, CLOSED, FAILED) else self._timer.take_due(now_ns, heard=heard):
             self._note("timer.due", {"event": type(event).__name__})
             self._react(event)
         return self._take_effects()
@@ -170,7 +171,8 @@ class Session(SessionParts):
     def _refused(self, event: ErrorReported) -> None:
         self._count["errors"] += 1
         ours = self._commands.pending.find(ConfigureSession)
-        if ours is not None and event.command_id not in (None, ours.command_id):
+        other = ours is not None and event.command_id not in (None, ours.command_id)
+        if other and event.code not in self._dialect.fatal_codes:
             return
         name = "ConfigureSession" if ours else "the connection"
         message = event.message + (f" (param {event.param})" if event.param else "")

@@ -133,7 +133,8 @@ class SessionParts:
         """When ``expire`` must be called, at the latest."""
         deadlines = [self._commands.pending.deadline_ns, self._lifetime.deadline_ns]
         if self._state not in (STANDBY, CLOSED, FAILED):
-            deadlines.append(self._timer.deadline_ns)
+            heard = self._state in (READY, DRAINING)
+            deadlines.append(self._timer.deadline_ns if heard else self._timer.limit_ns)
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def statistics(self) -> SessionStatistics:
