@@ -59,6 +59,7 @@ from voxpipe.sansio.realtime import (
     DrainRequested,
     ErrorReported,
     Event,
+    InstructionsRequested,
     ItemAdded,
     LegEnded,
     OutputItemAdded,
@@ -200,7 +201,9 @@ class Session(SessionParts):
         self._turns.cuts.epoch, self._turns.cuts.foreign = event.epoch, event.foreign
         self._tool_calls.adopt(event.open_calls)
         self._note("session.took_over", {"items": self._restoration.given, "open_calls": list(event.open_calls)})
-        self._serve(event.instructions)
+        self._serve(event.resume)
+        if event.instructions not in (None, self._turns.instructions):  # changed since this session was configured
+            self._take_turn(InstructionsRequested(event.instructions))
 
     # --- answers ------------------------------------------------------------------------------------------------------
 
@@ -324,6 +327,7 @@ class Session(SessionParts):
         elif self._state is CONNECTING:
             self._fail(AckTimeout("the connection", "session.created", self._timeouts.ack_ns / NS_PER_S))
         elif self._state is READY:
+            self._spent = True
             self._drain(DrainRequested("session limit reached"))
         elif self._state is DRAINING:
             self._note("session.drain_timeout", {"running_responses": self._answers.running})

@@ -53,6 +53,7 @@ class SessionParts:
         self._drain_request = DrainRequested("")
         self._awaited = 0
         self._renewing = False
+        self._spent = False
         self._unheard = False
         self._played_ns: int | None = None
         self._left: dict[str, Any] | None = None
@@ -105,6 +106,11 @@ class SessionParts:
             self._played_ns is not None and now_ns - self._played_ns <= within_ns
         )
         return self._state is READY and self._renewing and quiet and told
+
+    @property
+    def spent(self) -> bool:
+        """Whether it came to its limit, and drains or has ended for that."""
+        return self._spent
 
     @property
     def instructions(self) -> str:
