@@ -412,6 +412,29 @@ async def test_where_no_pause_comes_the_limit_decides(autojump_clock: MockClock,
     assert call.outcome.error is None
 
 
+async def test_a_request_at_the_limit_waits_for_a_successor_that_is_late(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
+    """The old session drains, the new one is not there yet: who asks is heard by that one."""
+    done: list[float] = []
+
+    async def talk(control: LegControl) -> None:
+        await trio.sleep(6.2)
+        await control.say("Ahoy.")
+        done.append(trio.current_time())
+
+    slow = SCENARIOS["parrot"], SCENARIOS["slow-ack"]
+    call = await make_call(
+        Script(audio=tone(2000) + silence(500) + tone(5500)),
+        slow,
+        provider={"renew_before_s": 1.0, "session_limit_s": 6.0},
+        on_start=talk,
+    )
+    assert call.of("session.took_over")[0].t_ns == pytest.approx(6.5e9, abs=1e7)
+    assert "Ahoy." in asked(call.provider.sessions[1])[-1]
+    assert call.outcome.error is None
+
+
 async def test_an_answer_at_the_limit_is_taken_up_by_the_successor(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:
@@ -437,15 +460,41 @@ async def test_a_successor_that_fails_is_replaced_while_the_call_goes_on(
     assert call.outcome.error is None
 
 
+@pytest.mark.parametrize("lost_s", [6.2, 7.0])
 async def test_a_session_lost_while_its_successor_stands_by_is_replaced_at_once(
-    autojump_clock: MockClock, make_call: CallMaker
+    autojump_clock: MockClock, make_call: CallMaker, lost_s: float
 ) -> None:
-    """In the middle of an answer the one that stands by takes over, and no further session is opened."""
-    gone = Scenario("gone", "goes in its second answer", (Step(Trigger.READY, 7.0, Vanish()),))
+    """In the middle of a turn or of an answer the one that stands by takes over, and no further session is opened."""
+    gone = Scenario("gone", "goes in its second answer", (Step(Trigger.READY, lost_s, Vanish()),))
     call = await make_call(Script(audio=ONE_TURN * 2), (gone, "parrot"), provider=renewed_after(5.5))
     assert len(call.provider.sessions) == 2
     assert call.outcome.summary["sessions"] == {"opened": 2, "renewed": 0, "lost": 1, "recovered": 1}
-    assert asked(call.provider.sessions[1]) == [RESUME]
+    assert asked(call.provider.sessions[1]) == ([RESUME] if lost_s == 7.0 else [])
+    assert len(call.of("session.lost", "session.recovered")) == 2
+
+
+async def test_instructions_of_the_last_minute_go_with_the_call(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
+    """Changed while the successor stands by: it is told when it takes over."""
+
+    async def act(control: LegControl) -> None:
+        await trio.sleep(6.0)
+        await control.instruct("Speak like a pirate.")
+
+    call = await make_call(Script(audio=ONE_TURN * 2), provider=renewed_after(5.5), on_start=act)
+    assert call.of("session.ready")[1].t_ns < 6e9 < call.of("session.took_over")[0].t_ns
+    second = call.provider.sessions[1]
+    assert second.configuration is not None
+    assert second.configuration["instructions"] == "Speak like a pirate."
+
+
+async def test_the_limit_of_the_call_is_none_of_the_session(autojump_clock: MockClock, make_call: CallMaker) -> None:
+    """A call that is over at leg.max_call_s is over, whoever stands by."""
+    call = await make_call(Script(audio=tone(20_000)), provider=renewed_after(3.0), leg={"max_call_s": 6.0})
+    assert call.outcome.reason == "call limit reached"
+    assert call.duration_s == pytest.approx(6.0, abs=0.1)
+    assert not call.of("session.took_over")
 
 
 async def test_a_call_that_ends_takes_its_successor_with_it(autojump_clock: MockClock, make_call: CallMaker) -> None:

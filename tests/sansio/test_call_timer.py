@@ -218,3 +218,16 @@ def test_keys_that_cannot_be_together_are_refused(overrides: dict[str, object], 
     with pytest.raises(ConfigError) as caught:
         load_config(environ={}, overrides=overrides)
     assert str(caught.value).startswith(expected)
+
+
+def test_a_warning_that_is_due_before_the_session_is_ready_waits_for_it() -> None:
+    """A provider that is slow to acknowledge does not cost the agent the warning."""
+    timer = CallTimer(LegConfig(max_call_s=5, warn_before_end_s=4), 0)
+    machine = Session(get_dialect("openai"), SessionConfig(), PCM, timer=timer)
+    feed(machine, Connected(), SessionCreated("sess_1"))
+    assert machine.deadline_ns == 2 * S
+    assert machine.expire(3 * S // 2) == []
+    feed(machine, OK, now_ns=3 * S // 2)
+    assert machine.deadline_ns == S
+    sent = [effect.command for effect in machine.expire(3 * S // 2) if isinstance(effect, Send)]
+    assert [type(command) for command in sent] == [InstructSession]

@@ -10,7 +10,7 @@ from voxpipe.config import LegConfig, SessionConfig, TurnDetectionConfig
 from voxpipe.dialects import get_dialect
 from voxpipe.errors import FormatMismatch, SessionLost
 from voxpipe.sansio.call_timer import CallTimer
-from voxpipe.sansio.command_words import AddMessage, CreateResponse, TruncateItem
+from voxpipe.sansio.command_words import AddMessage, CreateResponse, InstructSession, TruncateItem
 from voxpipe.sansio.effects import AwaitPlayout, Close, Effect, FinishResponse, Renew, Send
 from voxpipe.sansio.ledger import CutPoint, Part, PartCut
 from voxpipe.sansio.lifetime import Due, Lifetime
@@ -129,7 +129,7 @@ def test_it_ends(event: Event, state: object, error: type[Exception] | None) -> 
 def test_it_takes_over_with_the_cuts_and_calls_of_the_one_before() -> None:
     """The epoch goes on, prompts and answers of the former session are not truncated, open calls are answered here."""
     machine = standby()
-    effects = feed(machine, TookOver(7, ("call_1",), frozenset({"resp_old"}), "Go on."))
+    effects = feed(machine, TookOver(7, ("call_1",), frozenset({"resp_old"}), resume="Go on."))
     assert machine.state is READY
     assert machine.epoch == 7
     assert commands(effects) == [CreateResponse("Go on.")]
@@ -222,3 +222,12 @@ def test_renewal_is_due_before_the_limit_or_never(renew_s: int, due: list[int]) 
         seen.append(now_ns // S)
         assert lifetime.take_due(now_ns) == [Due.STATE if now_ns == 3580 * S else Due.RENEWAL]
     assert seen == due
+
+
+def test_instructions_that_changed_meanwhile_are_sent() -> None:
+    """What the agent went by in the end is what it goes by, though this session was configured before."""
+    machine = standby(SessionConfig(instructions="Be brief."))
+    assert commands(feed(machine, TookOver(0, instructions="Be brief."))) == []
+    machine = standby(SessionConfig(instructions="Be brief."))
+    assert commands(feed(machine, TookOver(0, instructions="Be kind."))) == [InstructSession("Be kind.")]
+    assert machine.instructions == "Be kind."

@@ -25,16 +25,15 @@ from voxpipe.actors.chunk_queue import ChunkQueue
 from voxpipe.actors.monotonic import now_ns
 from voxpipe.actors.one_shot import OneShot
 from voxpipe.actors.session import CARRIED_FRAMES, Ending, Joint, LiveSession
+from voxpipe.actors.session_plan import SessionPlan
 from voxpipe.actors.sink import CallLog
 from voxpipe.actors.tools import ToolRunner
 from voxpipe.audio import NS_PER_MS, NS_PER_S, PTIME_MS, FormatPair
 from voxpipe.config import Config
-from voxpipe.errors import AckTimeout, CommandRefused, FormatMismatch, SessionError, SessionLost, describe_error
-from voxpipe.sansio.call_timer import CallTimer
+from voxpipe.errors import SessionError, SessionLost, describe_error
 from voxpipe.sansio.dialect import Dialect
 from voxpipe.sansio.ledger import CutPoint
 from voxpipe.sansio.memory import Giving, Memory
-from voxpipe.sansio.pending import SessionTimeouts
 from voxpipe.sansio.realtime import (
     ConversationGiven,
     DrainRequested,
@@ -43,10 +42,8 @@ from voxpipe.sansio.realtime import (
     PlayoutFinished,
     TalkPressed,
 )
-from voxpipe.sansio.session import Session
 from voxpipe.sansio.session_statistics import AppendStatistics, SessionStatistics
 from voxpipe.sansio.tool_words import ToolAnswered
-from voxpipe.sansio.transitions import DRAINING
 
 FIRST_PAUSE_S = 0.1
 LAST_PAUSE_S = 30.0
@@ -84,9 +81,8 @@ class Conversation:
     ) -> None:
         self.successions = Successions()
         self.ended: OneShot[Ending] = OneShot()
-        self._dialect = dialect
         self._config = config
-        self._start_ns = now_ns()
+        self._plan = SessionPlan(dialect, config, tools.schemas, now_ns())
         self._log = log
         self._on_lost = on_lost
         self._joint = Joint(
@@ -114,8 +110,9 @@ class Conversation:
         self._giving = Giving(self._memory, str)
         self._opens = False
         self._hurry = trio.Event()
+        self._lost_ns = 0
         self._changed = trio.Event()
-        self._serving = self._make(FormatPair.parse(config.provider.formats[0]))
+        self._serving = self._make(self._plan.formats[0])
 
     @property
     def appended(self) -> AppendStatistics:
@@ -213,7 +210,7 @@ class Conversation:
         return ending
 
     async def _try_formats(self) -> Ending:
-        preferences = [FormatPair.parse(name) for name in self._config.provider.formats]
+        preferences = self._plan.formats
         for formats, following in zip(preferences, [*preferences[1:], None], strict=True):
             if self._requested:
                 self._replace(self._make(formats))
@@ -238,39 +235,13 @@ class Conversation:
                 return ending
 
     def _another_format_may_help(self, ending: Ending) -> bool:
-        if self._agreed.value is not None or self._unwanted.is_set():
-            return False
-        if isinstance(ending.error, CommandRefused):
-            return ending.error.code not in self._dialect.fatal_codes
-        return isinstance(ending.error, FormatMismatch | AckTimeout)
+        wanted = self._agreed.value is None and not self._unwanted.is_set()
+        return wanted and self._plan.other_formats_may_help(ending.error)
 
-    def _make(self, formats: FormatPair, *, stands_by: bool = False) -> LiveSession:
-        provider, session = self._config.provider, self._config.session
-        for side in (formats.uplink, formats.downlink):
-            if side not in self._dialect.formats:
-                raise SessionError(
-                    f"expected a format {self._dialect.name} knows ({', '.join(map(str, self._dialect.formats))}), "
-                    f"got {side} in provider.formats"
-                )
-        if stands_by:
-            session = attrs.evolve(session, instructions=self._serving.machine.instructions)
-        machine = Session(
-            self._dialect,
-            session,
-            formats,
-            SessionTimeouts(
-                round(provider.ack_timeout_s * NS_PER_S),
-                round(provider.drain_timeout_s * NS_PER_S),
-                round(provider.session_limit_s * NS_PER_S),
-                round(provider.renew_before_s * NS_PER_S),
-            ),
-            timer=CallTimer(self._config.leg, self._start_ns, session.turn_detection),
-            tools=self._joint.tools.schemas,
-            stands_by=stands_by,
-            voice=self._config.voice,
-        )
+    def _make(self, formats: FormatPair, *, successor_of: LiveSession | None = None) -> LiveSession:
+        machine = self._plan.machine(formats, successor_of=None if successor_of is None else successor_of.machine)
         self.opened += 1
-        return LiveSession(self._joint, machine, formats, self, number=self.opened, serves=not stands_by)
+        return LiveSession(self._joint, machine, formats, self, number=self.opened, serves=successor_of is None)
 
     def _replace(self, session: LiveSession) -> None:
         self._earlier = self.statistics()
@@ -302,14 +273,27 @@ class Conversation:
         """Take note of what happened in a session, and see whether another may take over now."""
         if session is self._serving and event is not None:
             self._memory.note(event, now_ns())
+        if self._limit_came and self._opens and self._can_ask.is_set():
+            self._can_ask = trio.Event()  # who asks now is heard by the next session
         if self._successor is not None:
             self._try_take_over(self._successor)
 
     def note_ending(self, session: LiveSession, ending: Ending) -> None:
         """Take note that a session is over: the leg is, unless another session follows."""
-        followed = self._following is not None and self._another_format_may_help(ending)
-        if session is self._serving and not followed and not self._recoverable(ending):
+        if session is not self._serving or (self._following is not None and self._another_format_may_help(ending)):
+            return
+        if not self._recoverable(ending):
             self.ended.set(ending)
+            return
+        self.successions.lost += 1
+        self._lost_ns = now_ns()
+        within_s = self._config.provider.reconnect_s
+        lost = {"within_s": within_s, **session.machine.underway, **self._memory.lost()}
+        self._log.record("session.lost", lost)
+        self._can_ask = trio.Event()
+        self._on_lost()
+        self._hurry.set()
+        self.renew()
 
     def renew(self) -> None:
         """Open another session, beside the one that serves or in place of one that did."""
@@ -317,38 +301,37 @@ class Conversation:
             self._opens = True
             self._nursery.start_soon(self._open_successor)
 
+    @property
+    def _limit_came(self) -> bool:
+        """Whether the session that serves has come to its limit, without a pause before."""
+        return self._serving.machine.spent and not self._unwanted.is_set()
+
     def _recoverable(self, ending: Ending) -> bool:
         lost = isinstance(ending.error, SessionLost) and self._agreed.value is not None
-        return lost and not self._unwanted.is_set() and self._config.provider.reconnect_s > 0
+        early = self._limit_came and self._opens  # the next one is not ready yet
+        return (lost or early) and not self._unwanted.is_set() and self._config.provider.reconnect_s > 0
 
     async def _recover(self) -> bool:
         """Keep the leg up until another session serves it; tell whether one does."""
-        session, since_ns = self._serving, now_ns()
-        within_s = self._config.provider.reconnect_s
-        lost = {"within_s": within_s, **session.machine.underway, **self._memory.lost()}
-        self._log.record("session.lost", lost)
-        self.successions.lost += 1
-        self._can_ask = trio.Event()
-        self._hurry.set()
-        self._on_lost()
-        self.renew()
-        with trio.move_on_after(within_s):
+        session = self._serving
+        with trio.move_on_after(self._config.provider.reconnect_s):
             while not self._unwanted.is_set() and self._serving is session:
                 self._changed = trio.Event()
                 await self._changed.wait()
-        after_s = round((now_ns() - since_ns) / NS_PER_S, 3)
         recovered = self._serving is not session
-        if recovered or not self._unwanted.is_set():
-            self._log.record("session.recovered" if recovered else "session.not_recovered", {"after_s": after_s})
-        self.successions.recovered += recovered
+        if not recovered and not self._unwanted.is_set():
+            self._log.record("session.not_recovered", {"after_s": self._seconds_lost()})
         return recovered
+
+    def _seconds_lost(self) -> float:
+        return round((now_ns() - self._lost_ns) / NS_PER_S, 3)
 
     async def _open_successor(self) -> None:
         """Open sessions until one takes over, or nobody wants one any more."""
         assert self._agreed.value is not None
         pause_s = FIRST_PAUSE_S
         while not self._unwanted.is_set():
-            successor = self._make(self._agreed.value, stands_by=True)
+            successor = self._make(self._agreed.value, successor_of=self._serving)
             self._successor = successor
             self._giving = Giving(self._memory, lambda: f"vx_item_{next(self._item_numbers)}")
             self._nursery.start_soon(successor.run)
@@ -367,8 +350,7 @@ class Conversation:
 
     def _try_take_over(self, successor: LiveSession) -> None:
         former = self._serving.machine
-        due = former.state is DRAINING and not self._unwanted.is_set()  # its limit has come, and no pause before it
-        at_once = self.lost or due
+        at_once = self.lost or self._limit_came
         if not successor.machine.can_take_over:
             return
         rest = self._giving.take(now_ns(), all_=at_once)
@@ -382,7 +364,10 @@ class Conversation:
         self._successor, self._opens = None, False
         self._replace(successor)
         successor.take_over(former, RENEWED, self._config.session.resume_instructions)
-        if not lost:
+        if lost:
+            self.successions.recovered += 1
+            self._log.record("session.recovered", {"after_s": self._seconds_lost()})
+        else:
             self.successions.renewed += 1
             self._log.record("session.renewed", former.machine.underway)
         self._can_ask.set()

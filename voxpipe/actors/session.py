@@ -150,10 +150,10 @@ class LiveSession:
         """Keep the caller audio of late, for whoever takes over: a word may have begun in it."""
         self._recent = deque(self._recent, maxlen=CARRIED_FRAMES)
 
-    def take_over(self, former: LiveSession, reason: str, instructions: str | None) -> None:
+    def take_over(self, former: LiveSession, reason: str, resume: str) -> None:
         """Serve the leg in place of another session, which ends.
 
-        ``instructions`` are for an answer at once, if the other one leaves something unsaid.
+        ``resume`` is for an answer at once, if the other one leaves something unsaid; empty: there is none.
         """
         self._carried.extend(former._recent)
         former._heir = self
@@ -162,7 +162,8 @@ class LiveSession:
         unsaid = lost["running_responses"] or lost["unanswered_turn"]
         epoch, foreign = former.machine.epoch, former.machine.known_responses
         calls = self._observer.open_calls
-        self.feed(TookOver(epoch, calls, foreign, instructions if unsaid else None))
+        told = former.machine.instructions
+        self.feed(TookOver(epoch, calls, foreign, told, resume if unsaid else None))
         self._serves.set()
 
     async def run(self) -> Ending:
@@ -250,6 +251,8 @@ class LiveSession:
         self._log.record_audio(wire["type"], wire, "received", event.audio, confirmed, key=key, side="downlink")
 
     def _lose(self, closed: WebSocketClosed) -> None:
+        if self._ending is not None:
+            return  # the reader and the sender see the same end
         self._log.record("connection.closed", {"code": closed.code, "reason": closed.reason}, "received")
         self.feed(ConnectionLost(closed.code, closed.reason))
 

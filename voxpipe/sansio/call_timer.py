@@ -42,6 +42,11 @@ class CallTimer:
         deadlines = (self._hold_at_ns, self._idle_at_ns, self._warn_at_ns, self._end_at_ns)
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
+    @property
+    def limit_ns(self) -> int | None:
+        """When the call is over, whatever else is due."""
+        return self._end_at_ns
+
     def note_silence(self, now_ns: int) -> None:
         """Take note that nobody speaks from now on."""
         if self._idle_ns:
@@ -66,13 +71,16 @@ class CallTimer:
         if self._idle_at_ns is not None:
             self.note_silence(now_ns)
 
-    def take_due(self, now_ns: int) -> list[LocalEvent]:
-        """Return what is due, each once; silence counts anew when it is noted anew."""
+    def take_due(self, now_ns: int, *, heard: bool = True) -> list[LocalEvent]:
+        """Return what is due, each once; silence counts anew when it is noted anew.
+
+        While the agent cannot be ``heard`` yet, a warning waits: nobody could take it.
+        """
         due: list[LocalEvent] = []
         if self._hold_at_ns is not None and now_ns >= self._hold_at_ns:
             self._hold_at_ns = None
             due.append(HoldOver())
-        if self._warn_at_ns is not None and now_ns >= self._warn_at_ns:
+        if heard and self._warn_at_ns is not None and now_ns >= self._warn_at_ns:
             self._warn_at_ns = None
             due.append(WarningDue(self._warning))
         if self._end_at_ns is not None and now_ns >= self._end_at_ns:

@@ -241,14 +241,15 @@ class TookOver:
     """The session serves the leg from now on.
 
     ``epoch`` is that of the cuts so far; ``open_calls`` are tool calls of an earlier session that are not answered yet;
-    ``foreign`` are its responses, some of which the caller may still hear; ``instructions``, if any, are for an answer
-    at once.
+    ``foreign`` are its responses, some of which the caller may still hear; ``instructions`` are what the agent goes by
+    by then; ``resume``, if any, is what it is told for an answer at once.
     """
 
     epoch: int
     open_calls: tuple[str, ...] = ()
     foreign: frozenset[str] = frozenset()
     instructions: str | None = None
+    resume: str | None = None
 
 
 @attrs.frozen

@@ -64,6 +64,7 @@ from voxpipe.sansio.realtime import (
     DrainRequested,
     ErrorReported,
     Event,
+    InstructionsRequested,
     ItemAdded,
     LegEnded,
     OutputItemAdded,
@@ -116,7 +117,8 @@ class Session(SessionParts):
             self._commands.give_up(pending)
             self._turns.give_up(pending.command_id)
             self._go_on()
-        for event in [] if self._state in (STANDBY, CLOSED, FAILED) else self._timer.take_due(now_ns):
+        heard = self._state in (READY, DRAINING)
+        for event in [] if self._state in (STANDBY, CLOSED, FAILED) else self._timer.take_due(now_ns, heard=heard):
             self._note("timer.due", {"event": type(event).__name__})
             self._react(event)
         return self._take_effects()
@@ -174,7 +176,8 @@ class Session(SessionParts):
     def _refused(self, event: ErrorReported) -> None:
         self._count["errors"] += 1
         ours = self._commands.pending.find(ConfigureSession)
-        if ours is not None and event.command_id not in (None, ours.command_id):
+        other = ours is not None and event.command_id not in (None, ours.command_id)
+        if other and event.code not in self._dialect.fatal_codes:
             return
         name = "ConfigureSession" if ours else "the connection"
         message = event.message + (f" (param {event.param})" if event.param else "")
@@ -202,7 +205,9 @@ class Session(SessionParts):
         self._turns.cuts.epoch, self._turns.cuts.foreign = event.epoch, event.foreign
         self._tool_calls.adopt(event.open_calls)
         self._note("session.took_over", {"items": self._restoration.given, "open_calls": list(event.open_calls)})
-        self._serve(event.instructions)
+        self._serve(event.resume)
+        if event.instructions not in (None, self._turns.instructions):  # changed since this session was configured
+            self._take_turn(InstructionsRequested(event.instructions))
 
     # --- answers ------------------------------------------------------------------------------------------------------
 
@@ -327,6 +332,7 @@ class Session(SessionParts):
         elif self._state is CONNECTING:
             self._fail(AckTimeout("the connection", "session.created", self._timeouts.ack_ns / NS_PER_S))
         elif self._state is READY:
+            self._spent = True
             self._drain(DrainRequested("session limit reached"))
         elif self._state is DRAINING:
             self._note("session.drain_timeout", {"running_responses": self._answers.running})

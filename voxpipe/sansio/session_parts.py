@@ -55,6 +55,7 @@ class SessionParts:
         self._drain_request = DrainRequested("")
         self._awaited = 0
         self._renewing = False
+        self._spent = False
         self._unheard = False
         self._played_ns: int | None = None
         self._left: dict[str, Any] | None = None
@@ -109,6 +110,11 @@ class SessionParts:
         return self._state is READY and self._renewing and quiet and told
 
     @property
+    def spent(self) -> bool:
+        """Whether it came to its limit, and drains or has ended for that."""
+        return self._spent
+
+    @property
     def instructions(self) -> str:
         """What the agent goes by at present."""
         return self._turns.instructions
@@ -135,7 +141,8 @@ class SessionParts:
         """When ``expire`` must be called, at the latest."""
         deadlines = [self._commands.pending.deadline_ns, self._lifetime.deadline_ns]
         if self._state not in (STANDBY, CLOSED, FAILED):
-            deadlines.append(self._timer.deadline_ns)
+            heard = self._state in (READY, DRAINING)
+            deadlines.append(self._timer.deadline_ns if heard else self._timer.limit_ns)
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def statistics(self) -> SessionStatistics:
