@@ -17,7 +17,7 @@ from voxpipe.actors.conversation import Conversation
 from voxpipe.actors.digits import Keypad
 from voxpipe.actors.leg_control import LegControl
 from voxpipe.actors.leg_reader import UplinkStatistics, read_leg
-from voxpipe.actors.monotonic import now_ns
+from voxpipe.actors.monotonic import Pace, now_ns, sleep_until_ns
 from voxpipe.actors.one_shot import OneShot
 from voxpipe.actors.playout import Playout
 from voxpipe.actors.prompt import Prompt
@@ -60,6 +60,8 @@ class Surroundings:
     on_start: Callable[[LegControl], None] = lambda _control: None
     """Given a handle to the call once its log is open; it must not wait."""
     unix_ns: Callable[[], int] = time.time_ns
+    pace: Pace = sleep_until_ns
+    """Waits until a frame is due; a replay waits as long as it took then."""
     tools: Sequence[Tool] = ()
     """What the agent may call, besides the built-in tools of the configuration."""
 
@@ -237,6 +239,7 @@ class Call:
                 self.log,
                 silence_frames=self._kept_up_frames,
                 on_written=self.voice.played,
+                pace=self._given.pace,
             )
             self.playout.set(playout)
             await playout.play(self.leg)

@@ -46,7 +46,7 @@ from uuid import UUID
 import attrs
 import trio
 
-from voxpipe.actors.access import find_api_key, known_secrets
+from voxpipe.actors.access import describe_config, find_api_key, known_secrets
 from voxpipe.actors.audiosocket_leg import AudioSocketLeg, aclosing_leg
 from voxpipe.actors.leg_control import LegControl
 from voxpipe.actors.monotonic import now_ns
@@ -126,7 +126,8 @@ async def run_leg(stream: trio.abc.Stream, config: Config, surroundings: Surroun
             except OSError as error:
                 refusal = VoxpipeError(f"expected to write {path}, got {error}")
                 return LegOutcome(uuid, str(refusal), refusal, None, {})
-            log.record("leg.started", {"format": config.leg.format, "log": path.name, "dialect": dialect.name})
+            started = {"format": config.leg.format, "log": path.name, "dialect": dialect.name}
+            log.record("leg.started", {**started, "config": describe_config(config)})
             if context.told:
                 log.record("leg.context", dict(context.told))
             try:

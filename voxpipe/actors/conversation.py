@@ -168,8 +168,10 @@ class Conversation:
             self._memory.note(event, now_ns())  # also where no session serves
         self._serving.feed(event)
 
-    async def request(self, make: Callable[[int], Event]) -> None:
+    async def request(self, make: Callable[[int], Event], told: tuple[str, str] | None = None) -> None:
         """Feed an event with a ticket once the session is ready, and wait for what becomes of it.
+
+        What a program asks for is ``told`` the log: a word, and the text it is about.
 
         Raises what refused it, or ``SessionError`` when the session is over or draining.
         """
@@ -177,6 +179,8 @@ class Conversation:
         machine = self._serving.machine
         if not machine.accepts_requests:
             raise SessionError(f"expected the session to go on, got it {machine.state.name.lower()}")
+        if told is not None:
+            self._log.record(f"control.{told[0]}", {"text": told[1]})
         await self._joint.tickets.wait(lambda ticket: self.feed(make(ticket)))
 
     def _leave(self, event: LegEnded | DrainRequested) -> None:

@@ -48,7 +48,7 @@ class LegControl:
 
         Returns when the provider has begun the answer. It is a wish: the words go through the model.
         """
-        await self._conversation.request(lambda ticket: SpeechRequested(SAY + text, ticket))
+        await self._conversation.request(lambda ticket: SpeechRequested(SAY + text, ticket), ("say", text))
 
     async def play(self, wav: str | Path) -> bool:
         """Play a WAV file, mono of any rate voxpipe converts, behind what waits for the caller.
@@ -73,9 +73,11 @@ class LegControl:
 
         A confirmation of other instructions is a ``CommandRefused`` too, with the code ``not_confirmed``.
         """
-        await self._conversation.request(lambda ticket: InstructionsRequested(text, ticket))
+        await self._conversation.request(lambda ticket: InstructionsRequested(text, ticket), ("instruct", text))
 
     async def hang_up(self) -> None:
         """Have the running answer played to its end, then hang up; returns when the session is over."""
+        if self._conversation.ended.value is None:
+            self._log.record("control.hang_up")
         self._conversation.drain("hang-up requested")
         await self._conversation.ended.get()

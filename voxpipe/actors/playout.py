@@ -12,7 +12,7 @@ from collections.abc import Callable
 import trio
 
 from voxpipe.actors.audiosocket_leg import Leg
-from voxpipe.actors.monotonic import now_ns, sleep_until_ns
+from voxpipe.actors.monotonic import Pace, now_ns, sleep_until_ns
 from voxpipe.actors.sink import CallLog
 from voxpipe.audio import NS_PER_S, AudioFormat
 from voxpipe.sansio.clock import Clock
@@ -34,6 +34,7 @@ class Playout:
         *,
         silence_frames: int = 0,
         on_written: Callable[[bytes], None] = lambda _frame: None,
+        pace: Pace = sleep_until_ns,
     ) -> None:
         self.ledger = ledger
         self.clock = clock
@@ -41,6 +42,7 @@ class Playout:
         self._format = format_
         self._log = log
         self._on_written = on_written
+        self._pace = pace
         self._arrived = trio.Event()
         self._on_idle: list[Callable[[], None]] = []
         self._answering_epoch: int | None = None
@@ -75,7 +77,7 @@ class Playout:
         frame = self.ledger.take()
         if frame is not None:
             await self._write(leg, frame)
-            await sleep_until_ns(self.clock.due_ns)
+            await self._pace(self.clock.due_ns)
             return
         self._report_underruns()
         self._note_finished()
@@ -113,7 +115,7 @@ class Playout:
     async def _wait_for_audio(self) -> None:
         """Wait for the next tick, or for the first audio of an answer, which is due at once."""
         if self.ledger.answering:  # what comes late waits for its tick: at once, it would be a frame too many
-            await sleep_until_ns(self.clock.due_ns)
+            await self._pace(self.clock.due_ns)
             return
         if self.ledger.ready:  # it came while the silence was being written
             self.clock.restart(now_ns())

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import trio
 
+from voxpipe.actors.blocking import run_blocking
 from voxpipe.actors.playout import Playout
 from voxpipe.actors.sink import CallLog
 from voxpipe.audio import AudioFormat
@@ -28,7 +29,7 @@ class Prompt:
     async def load(self) -> str:
         """Read the file; return what is wrong with it, recorded, or nothing."""
         try:
-            self._audio = await trio.to_thread.run_sync(read_wav, Path(self._path))
+            self._audio = await run_blocking(read_wav, Path(self._path))
         except (OSError, VoxpipeError) as error:
             self._log.record(self._key, describe_error(error))
             return f"{self._key}: {error}"

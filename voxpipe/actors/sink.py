@@ -20,6 +20,7 @@ from typing import Any
 import attrs
 import trio
 
+from voxpipe.actors.blocking import run_blocking
 from voxpipe.actors.record_stream import RecordStreams
 from voxpipe.audio import AudioFormat
 from voxpipe.errors import AudioError
@@ -238,7 +239,7 @@ async def write_records(
     fails, and once when it works again.
     """
     # Opening fails loudly, before the call: a gateway that cannot keep evidence must say so.
-    files = await trio.to_thread.run_sync(LegFiles, path)
+    files = await run_blocking(LegFiles, path)
     try:
         # Cancelled meanwhile, nobody comes back to close the sending end, for which the loop below would wait for ever.
         await trio.lowlevel.checkpoint_if_cancelled()
@@ -254,7 +255,7 @@ async def write_records(
             if not files.unwritten:
                 open_ = await _gather(receive, files, log.closing)
             try:
-                await trio.to_thread.run_sync(files.write)
+                await run_blocking(files.write)
             except OSError as error:
                 log.statistics.write_errors += 1
                 if not failing:
@@ -274,7 +275,7 @@ async def write_records(
                 while files.complaints:
                     on_error(files.complaints.pop())
         with suppress(OSError):
-            await trio.to_thread.run_sync(files.close)
+            await run_blocking(files.close)
 
 
 async def _gather(receive: trio.MemoryReceiveChannel[Entry], files: LegFiles, closing: trio.Event) -> bool:

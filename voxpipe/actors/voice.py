@@ -9,6 +9,7 @@ from collections.abc import Callable
 import attrs
 import trio
 
+from voxpipe.actors.blocking import run_blocking
 from voxpipe.actors.one_shot import OneShot
 from voxpipe.actors.sink import CallLog
 from voxpipe.audio import PTIME_MS, SLIN8, AudioFormat
@@ -74,7 +75,7 @@ class VoiceWatch:
             config.threshold, config.level_dbfs, config.unexplained, config.min_speech_ms, config.silence_ms
         )
         confirmed = await formats.get()
-        model = await trio.to_thread.run_sync(take_model)
+        model = await run_blocking(take_model)
         try:
             self._voice = CallerVoice(confirmed.uplink, confirmed.downlink, thresholds, model)
             await trio.sleep_forever()
