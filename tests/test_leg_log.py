@@ -98,7 +98,7 @@ async def test_the_log_begins_with_the_configuration_and_without_its_secrets(
         provider={
             "api_key": "sk-1",
             "headers": {"X-Pass": "sesame"},
-            "query": {"code": "1111"},
+            "query": {"code": "c-93-x"},
             "url": "ws://provider.test/v1?key=2222",
         },
         context={"token": "tok-3"},
@@ -114,4 +114,4 @@ async def test_the_log_begins_with_the_configuration_and_without_its_secrets(
         {"code": "[redacted]"},
     ]
     text = b"".join(record.to_line() for record in call.records)
-    assert not [secret for secret in (b"sk-1", b"sesame", b"1111", b"2222", b"tok-3") if secret in text]
+    assert not [secret for secret in (b"sk-1", b"sesame", b"c-93-x", b"2222", b"tok-3") if secret in text]
