@@ -45,6 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "leg": ACTORS | {"builtin_tools", "call", "context", "summary"},
     "reception": ACTORS | {"context", "leg"},
     "context_server": CONFIG | {"apart", "context", "reception"},
+    "replay": ACTORS | {"call", "leg"},
     "gateway": ACTORS | {"builtin_tools", "context", "call", "context_server", "leg", "reception"},
     "analysis": BASE | {"sansio", "dsp", "wav"},
     # A peer built from the code under test proves nothing: no actors, no leg.
