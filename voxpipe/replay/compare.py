@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import zip_longest
 from typing import Any
@@ -91,7 +92,11 @@ def compare(then: Sequence[Record], line_nos: Sequence[int], now: Sequence[Recor
                 )
                 break
     duration_s = then[-1].t_ns / 1e9
-    return Replay(duration_s, counts, min(differences, key=lambda difference: difference.t_ns, default=None))
+    return Replay(duration_s, counts, min(differences, key=_place, default=None))
+
+
+def _place(difference: Difference) -> tuple[int, float]:
+    return difference.t_ns, math.inf if difference.line_no is None else difference.line_no
 
 
 def _essence(record: Record) -> tuple[Any, ...]:

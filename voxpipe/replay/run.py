@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import tempfile
 from pathlib import Path
 
@@ -10,14 +9,12 @@ import attrs
 import trio
 import trio.testing
 
-from voxpipe.actors.leg_control import LegControl
-from voxpipe.actors.monotonic import sleep_until_ns
+from voxpipe.audio import NS_PER_S
 from voxpipe.call import Surroundings
-from voxpipe.errors import SessionError
 from voxpipe.leg import run_leg
 from voxpipe.replay.compare import Replay, compare
-from voxpipe.replay.peers import TapedPace, TapedPhone, TapedProvider, taped_tools
-from voxpipe.replay.tape import Request, Tape, read_tape
+from voxpipe.replay.peers import TapedPace, TapedPeers
+from voxpipe.replay.tape import Tape, read_tape
 from voxpipe.sansio.records import AudioMode, Record
 
 GRACE_S = 30.0
@@ -49,53 +46,20 @@ async def _run(tape: Tape, folder: str) -> list[Record]:
     # The same digests as then, and no files for the audio.
     mode: AudioMode = "inline" if tape.config.log.audio == "inline" else "digest"
     config = attrs.evolve(tape.config, log=attrs.evolve(tape.config.log, dir=folder, audio=mode))
-    await _align()
     async with trio.open_nursery() as nursery:
-        provider = TapedProvider(tape, nursery)
-        drain = trio.Event()
-        if tape.drained_ns is not None:
-            nursery.start_soon(_set_at, drain, tape.drained_ns)
-
-        def start(control: LegControl) -> None:
-            for request in tape.requests:
-                nursery.start_soon(_ask, control, request)
-
         line, leg = trio.testing.memory_stream_pair()
-        phone = TapedPhone(tape, line)
-        nursery.start_soon(phone.listen)
-        nursery.start_soon(phone.speak)
+        peers = TapedPeers(tape, line, nursery)
+        nursery.start_soon(peers.listen)
+        nursery.start_soon(peers.conduct)
         given = Surroundings(
-            dial=provider.dial,
-            drain=drain,
+            dial=peers.dial,
+            drain=peers.drain,
             on_record=observe,
-            on_start=start,
-            tools=taped_tools(tape),
+            on_start=peers.start,
+            tools=peers.tools,
             pace=pace.wait,
         )
-        with trio.move_on_after(tape.records[-1].t_ns / 1e9 + GRACE_S):
+        with trio.move_on_after(tape.records[-1].t_ns / NS_PER_S + GRACE_S):
             await run_leg(leg, config, given)
         nursery.cancel_scope.cancel()
     return records
-
-
-async def _align() -> None:
-    """Begin at 0 of the clock, so that times of the call are times of the clock."""
-    await trio.lowlevel.checkpoint()
-    assert trio.current_time() == 0
-
-
-async def _set_at(event: trio.Event, t_ns: int) -> None:
-    await sleep_until_ns(t_ns)
-    event.set()
-
-
-async def _ask(control: LegControl, request: Request) -> None:
-    await sleep_until_ns(request.t_ns)
-    with contextlib.suppress(SessionError):  # then as now, it may be refused
-        match request.what:
-            case "say":
-                await control.say(request.text)
-            case "instruct":
-                await control.instruct(request.text)
-            case "hang_up":
-                await control.hang_up()

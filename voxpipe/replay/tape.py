@@ -27,43 +27,79 @@ class NotReplayable(RecordError):
 
 
 @attrs.frozen
+class PhoneSent:
+    """The caller's side sent a message, or closed the leg (``None``)."""
+
+    message: bytes | None = attrs.field(repr=False)
+
+
+@attrs.frozen
+class ProviderSent:
+    """The provider sent a message in its connection of that number."""
+
+    connection: int
+    message: str = attrs.field(repr=False)
+
+
+@attrs.frozen
+class ProviderClosed:
+    """The provider closed a connection."""
+
+    connection: int
+    code: int
+    reason: str
+
+
+@attrs.frozen
+class ToolEnded:
+    """A call of a program's own tool had its result; ``error`` is the name of what it raised."""
+
+    call_id: str
+    output: str
+    error: str | None
+
+
+@attrs.frozen
+class Requested:
+    """A program asked something of the running call: ``say``, ``instruct`` or ``hang_up``."""
+
+    what: str
+    text: str
+
+
+@attrs.frozen
+class Drained:
+    """The gateway was told to drain."""
+
+
+Event = PhoneSent | ProviderSent | ProviderClosed | ToolEnded | Requested | Drained
+
+
+@attrs.frozen
 class Input:
-    """Something that came in at a time of the call; ``payload`` is a message, or ``None`` for the end of them."""
+    """Something that came in, when, and where it stood among what happened at one instant."""
 
     t_ns: int
-    payload: bytes | str | None = attrs.field(repr=False)
+    seq: int
+    event: Event
 
 
 @attrs.define
 class TapedConnection:
-    """One connection to the provider: when it was open, what came, and how it ended if the provider ended it."""
+    """When a connection was open, or when it had failed to open."""
 
     opened_ns: int | None = None
     failed_ns: int | None = None
-    messages: list[Input] = attrs.field(factory=list)
-    closed: tuple[int, int, str] | None = None
-    """When, with what code, for what reason."""
 
 
 @attrs.frozen
 class TapedTool:
-    """One call of a program's own tool: what was told the model, when; ``error`` is the name of what it raised."""
+    """One call of a program's own tool; ``ends`` is false for one that was cancelled."""
 
     name: str
     call_id: str
-    ended_ns: int | None
-    output: str
-    error: str | None
     replies: bool
-
-
-@attrs.frozen
-class Request:
-    """What a program asked of the running call: ``say``, ``instruct`` or ``hang_up``."""
-
-    t_ns: int
-    what: str
-    text: str
+    ends: bool
 
 
 @attrs.frozen(kw_only=True)
@@ -74,12 +110,10 @@ class Tape:
     config: Config
     records: tuple[Record, ...]
     line_nos: tuple[int, ...]
-    phone: tuple[Input, ...]
+    inputs: tuple[Input, ...]
     connections: tuple[TapedConnection, ...]
     tools: tuple[TapedTool, ...]
     schemas: tuple[dict[str, Any], ...]
-    requests: tuple[Request, ...]
-    drained_ns: int | None
     frames_ns: tuple[int, ...]
     """When each frame of the agent's was written."""
 
@@ -107,12 +141,10 @@ def read_tape(path: Path) -> Tape:
         config=config,
         records=records,
         line_nos=line_nos,
-        phone=tuple(_phone(uuid, records, audio)),
-        connections=tuple(_connections(records, dialect, audio)),
+        inputs=tuple(_inputs(uuid, records, dialect, audio)),
+        connections=tuple(_connections(records)),
         tools=tuple(_tools(records, set(config.tools.builtin))),
         schemas=_schemas(records),
-        requests=tuple(_requests(records)),
-        drained_ns=_drained_ns(records),
         frames_ns=tuple(r.t_ns for r in records if r.event_type == "audiosocket.sent"),
     )
 
@@ -155,52 +187,48 @@ def _message(kind: int, payload: bytes) -> bytes:
     return bytes((kind,)) + len(payload).to_bytes(2, "big") + payload
 
 
-def _phone(uuid: UUID, records: tuple[Record, ...], audio: _Audio) -> Iterator[Input]:
-    yield Input(0, _message(KIND_UUID, uuid.bytes))
+def _inputs(uuid: UUID, records: tuple[Record, ...], dialect: Dialect, audio: _Audio) -> Iterator[Input]:
+    yield Input(0, -1, PhoneSent(_message(KIND_UUID, uuid.bytes)))
     learnt = next((r for r in records if r.event_type == "leg.format"), None)
     format_ = None if learnt is None else AudioFormat.parse(learnt.event_data["uplink"])
+    drained = False
     for record in records:
-        data, t_ns = record.event_data, record.t_ns
-        if record.event_type == "audiosocket.closed":
-            yield Input(t_ns, None)
-        elif record.event_type == "audiosocket.received":
-            match data["message_type"]:
-                case "audio":
-                    assert format_ is not None
-                    yield Input(t_ns, _message(KINDS[format_], audio.of(data["audio"], "uplink", format_.sample_bytes)))
-                case "dtmf":
-                    if data["digit"] == REDACTED:
-                        raise NotReplayable(
-                            1, "expected the caller's digits in the log (digits.log), got them redacted"
-                        )
-                    yield Input(t_ns, _message(KIND_DTMF, data["digit"].encode()))
-                case "hangup":
-                    yield Input(t_ns, HANGUP)
-                case "error":
-                    yield Input(t_ns, _message(KIND_ERROR, bytes((data["code"],))))
-                case "unknown":
-                    yield Input(t_ns, _message(int(data["kind"], 16), bytes(data["length"])))
+        event: Event | None = None
+        data, kind = record.event_data, record.event_type
+        if kind == "audiosocket.closed":
+            event = PhoneSent(None)
+        elif kind == "audiosocket.received":
+            event = _phone_sent(data, format_, audio)
+        elif kind == "connection.closed":
+            event = ProviderClosed(record.session or 1, data["code"], data["reason"])
+        elif record.direction == "received" and data.get("type") == kind:
+            event = ProviderSent(record.session or 1, _wire(record, dialect, audio))
+        elif kind in ("tool.answered", "tool.failed"):
+            event = ToolEnded(data["call_id"], data.get("output", data.get("message", "")), data.get("error"))
+        elif kind.startswith("control."):
+            event = Requested(kind.partition(".")[2], data.get("text", ""))
+        elif kind in ("session.draining", "session.closed") and data.get("because") == GATEWAY_DRAINS and not drained:
+            event, drained = Drained(), True
+        if event is not None:
+            yield Input(record.t_ns, record.seq, event)
 
 
-def _connections(records: tuple[Record, ...], dialect: Dialect, audio: _Audio) -> list[TapedConnection]:
-    found: dict[int, TapedConnection] = {}
-    for record in records:
-        number = record.session or 1
-        if record.event_type == "connection.opening":
-            found[number] = TapedConnection()
-        connection = found.get(number)
-        if connection is None:
-            continue
-        data = record.event_data
-        if record.event_type == "connection.opened":
-            connection.opened_ns = record.t_ns
-        elif record.event_type == "session.failed" and connection.opened_ns is None:
-            connection.failed_ns = record.t_ns
-        elif record.event_type == "connection.closed":
-            connection.closed = (record.t_ns, data["code"], data["reason"])
-        elif record.direction == "received" and data.get("type") == record.event_type:
-            connection.messages.append(Input(record.t_ns, _wire(record, dialect, audio)))
-    return list(found.values())
+def _phone_sent(data: dict[str, Any], format_: AudioFormat | None, audio: _Audio) -> PhoneSent | None:
+    match data["message_type"]:
+        case "audio":
+            assert format_ is not None
+            return PhoneSent(_message(KINDS[format_], audio.of(data["audio"], "uplink", format_.sample_bytes)))
+        case "dtmf":
+            if data["digit"] == REDACTED:
+                raise NotReplayable(1, "expected digits in the log (digits.log), got them redacted")
+            return PhoneSent(_message(KIND_DTMF, data["digit"].encode()))
+        case "hangup":
+            return PhoneSent(HANGUP)
+        case "error":
+            return PhoneSent(_message(KIND_ERROR, bytes((data["code"],))))
+        case "unknown":
+            return PhoneSent(_message(int(data["kind"], 16), bytes(data["length"])))
+    return None  # the UUID
 
 
 def _wire(record: Record, dialect: Dialect, audio: _Audio) -> str:
@@ -218,42 +246,27 @@ def _sample_bytes(evidence: Any) -> int:
     return 2 if evidence["bytes"] / evidence["duration_ms"] > 12 else 1
 
 
+def _connections(records: tuple[Record, ...]) -> list[TapedConnection]:
+    found: dict[int, TapedConnection] = {}
+    for record in records:
+        number = record.session or 1
+        if record.event_type == "connection.opening":
+            found[number] = TapedConnection()
+        elif record.event_type == "connection.opened":
+            found[number].opened_ns = record.t_ns
+        elif record.event_type == "session.failed" and number in found and found[number].opened_ns is None:
+            found[number].failed_ns = record.t_ns
+    return [found[number] for number in sorted(found)]
+
+
 def _tools(records: tuple[Record, ...], builtin: set[str]) -> Iterator[TapedTool]:
-    ends = {
-        record.event_data["call_id"]: record
-        for record in records
-        if record.event_type in ("tool.answered", "tool.failed", "tool.cancelled")
-    }
+    ended = {r.event_data["call_id"] for r in records if r.event_type in ("tool.answered", "tool.failed")}
     for record in records:
         data = record.event_data
-        if record.event_type != "tool.called" or data["name"] in builtin:
-            continue
-        end = ends.get(data["call_id"])
-        ended_ns = None if end is None or end.event_type == "tool.cancelled" else end.t_ns
-        told = {} if end is None else end.event_data
-        text = told.get("output", told.get("message", ""))
-        yield TapedTool(data["name"], data["call_id"], ended_ns, text, told.get("error"), data["replies"])
+        if record.event_type == "tool.called" and data["name"] not in builtin:
+            yield TapedTool(data["name"], data["call_id"], data["replies"], data["call_id"] in ended)
 
 
 def _schemas(records: tuple[Record, ...]) -> tuple[dict[str, Any], ...]:
     update = next((r for r in records if r.event_type == "session.update" and r.direction == "sent"), None)
     return () if update is None else tuple(update.event_data["session"].get("tools", ()))
-
-
-def _requests(records: tuple[Record, ...]) -> Iterator[Request]:
-    for record in records:
-        if record.event_type.startswith("control."):
-            what = record.event_type.partition(".")[2]
-            yield Request(record.t_ns, what, record.event_data.get("text", ""))
-
-
-def _drained_ns(records: tuple[Record, ...]) -> int | None:
-    return next(
-        (
-            record.t_ns
-            for record in records
-            if record.event_type in ("session.draining", "session.closed")
-            and record.event_data.get("because") == GATEWAY_DRAINS
-        ),
-        None,
-    )
