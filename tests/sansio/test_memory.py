@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -167,3 +168,18 @@ def test_a_text_is_cut_at_the_end_of_a_word_and_never_too_late(text: str, played
         assert len(kept) <= len(text) * played / received
         assert kept == kept.rstrip()
         assert not kept or text[len(kept)].isspace()
+
+
+def test_half_an_answer_of_a_former_session_is_kept() -> None:
+    """The caller heard it: what is said in the next session does not make it forgotten, and nobody waits for its end."""
+    made = memory(AudioCommitted("u1"), *ANSWERED[:2])
+    made.change_session()
+    made.note(PlayoutCut(CutPoint((), (), 0, 1)), 3 * S)
+    assert take(made, all_=False, now_ns=3 * S) == [AddMessage("vx1", "agent", "Every")]
+
+
+def test_a_call_that_does_not_run_has_its_answer() -> None:
+    """It was not made, and the model was told so; one that runs stays open."""
+    made = memory(CALL, attrs.evolve(CALL, call_id="c2"))
+    made.close_calls({"c2"})
+    assert made.open_calls == ("c2",)

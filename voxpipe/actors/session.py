@@ -136,16 +136,17 @@ class LiveSession:
         """Keep the caller audio of late, for whoever takes over: a word may have begun in it."""
         self._recent = deque(self._recent, maxlen=CARRIED_FRAMES)
 
-    def take_over(self, former: LiveSession, reason: str, resume: str) -> None:
+    def take_over(self, former: LiveSession, reason: str, resume: str, *, owes_words: bool) -> None:
         """Serve the leg in place of another session, which ends.
 
-        ``resume`` is for an answer at once, if the other one leaves something unsaid; empty: there is none.
+        ``resume`` is for an answer at once, if the other one leaves something unsaid, or ``owes_words`` says so; empty:
+        there is none.
         """
         self._carried.extend(former._recent)
         former._heir = self
         former.feed(Superseded(reason))
         lost = former.machine.underway
-        unsaid = lost["running_responses"] or lost["unanswered_turn"]
+        unsaid = owes_words or lost["running_responses"] or lost["unanswered_turn"]
         epoch, foreign = former.machine.epoch, former.machine.known_responses
         calls = self._observer.open_calls
         told = former.machine.instructions

@@ -8,7 +8,7 @@ not say when which word is spoken.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Literal
 
 import attrs
@@ -29,6 +29,7 @@ from voxpipe.sansio.realtime import (
     TranscriptionFailed,
     TranscriptReceived,
 )
+from voxpipe.sansio.tool_calls import NOT_CALLED
 from voxpipe.sansio.tool_words import SendToolResult, ToolAnswered, ToolCallRequested
 
 ENTRIES = 200
@@ -116,6 +117,18 @@ class Memory:
                 for call in self._entries:
                     if isinstance(call, Called) and call.call_id == call_id:
                         call.output = output
+
+    def close_calls(self, open_ids: Collection[str]) -> None:
+        """Take note of which tool calls run: what else has no result was not called, and the model was told so."""
+        for entry in self._entries:
+            if isinstance(entry, Called) and entry.output is None and entry.call_id not in open_ids:
+                entry.output = NOT_CALLED
+
+    def change_session(self) -> None:
+        """Take note that another session serves: of what was said in the former one no more words come."""
+        for entry in self._entries:
+            if isinstance(entry, Said):
+                entry.final = True
 
     def lost(self) -> dict[str, Any]:
         """Say what of the conversation so far has no words, for the log."""

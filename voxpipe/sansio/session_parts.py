@@ -118,6 +118,16 @@ class SessionParts:
         return self._turns.instructions
 
     @property
+    def open_calls(self) -> frozenset[str]:
+        """The tool calls that are not answered yet."""
+        return self._tool_calls.open_calls
+
+    @property
+    def leaves(self) -> DrainRequested | None:
+        """Why the call ends with this session, if it began to drain for that: not for its own limit."""
+        return self._drain_request if self._drain_request.reason and not self._spent else None
+
+    @property
     def known_responses(self) -> frozenset[str]:
         """The responses of which something may still be heard."""
         return self._answers.known

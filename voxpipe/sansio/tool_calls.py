@@ -74,6 +74,11 @@ class ToolCalls:
         return sum(len(calls.waiting) for calls in self._responses.values())
 
     @property
+    def open_calls(self) -> frozenset[str]:
+        """The calls that are not answered yet."""
+        return frozenset[str]().union(*(calls.waiting for calls in self._responses.values()))
+
+    @property
     def turn_open(self) -> bool:
         """Whether a turn of the caller's is still to be answered by the provider."""
         return self._turn_open

@@ -1,0 +1,171 @@
+"""Sessions that change at a bad moment: in an answer, in a tool call, while who asks waits, while the call ends."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+import trio
+from trio.testing import MockClock
+from virtual_call import CallMaker, Script, VirtualCall, silence, tone
+
+from voxpipe.actors.leg_control import LegControl
+from voxpipe.testing.scenario import CallTool, Pace, Scenario, SendEvent, Step, Trigger, Vanish
+from voxpipe.tools import Tool
+
+ONE_TURN = tone(1000) + silence(4000)
+GONE = Scenario("gone", "drops the connection 5 s after it was configured", (Step(Trigger.READY, 5.0, Vanish()),))
+
+
+def asked(call: VirtualCall, session: int) -> list[object]:
+    """The instructions of the responses that a session was asked for."""
+    messages = call.provider.sessions[session].messages
+    return [m.body.get("response", {}).get("instructions") for m in messages if m.type == "response.create"]
+
+
+@pytest.mark.parametrize(("lost_s", "answers"), [(1.6, 2), (2.1, 3)])
+async def test_what_a_lost_session_left_unfinished_is_kept_and_not_waited_for(
+    autojump_clock: MockClock, make_call: CallMaker, lost_s: float, answers: int
+) -> None:
+    """A transcript and an answer of which no more comes: later sessions know what there is, and the next pause will do."""
+    slow = Scenario("slow", "goes in its first answer", (Step(Trigger.READY, lost_s, Vanish()),), pace=Pace(speed=1.0))
+    limits = {"session_limit_s": 16.0, "renew_before_s": 10.0}
+    call = await make_call(Script(audio=ONE_TURN * 2), (slow, "parrot"), provider=limits)
+    renewed = call.of("session.took_over")[1]
+    assert renewed.t_ns == pytest.approx(8.6e9, abs=1e8)
+    third = [m.body["item"] for m in call.provider.sessions[2].messages if m.type == "conversation.item.create"]
+
+    assert len([item for item in third if item["role"] == "assistant"]) == answers
+
+
+async def test_a_tool_that_was_not_called_is_nothing_a_successor_waits_for(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
+    """A call of an answer that is over is answered with that: no later session takes it for an open one."""
+    late = {"call_id": "call_late", "item_id": "item_late", "response_id": "resp_vp0001x00004", "output_index": 1}
+    words = {"type": "response.function_call_arguments.done", "name": "look_up", "arguments": "{}", **late}
+    steps = (Step(Trigger.ANSWERED, 0.5, SendEvent(words)), Step(Trigger.READY, 6.0, Vanish()))
+    call = await make_call(Script(audio=ONE_TURN + silence(5000)), (Scenario("late", "calls late", steps), "parrot"))
+    assert [data["call_id"] for data in call.data("tool.cancelled")] == ["call_late"]
+    assert [data["open_calls"] for data in call.data("session.took_over")] == [[]]
+
+
+async def test_who_asks_while_a_session_drains_at_its_limit_is_heard_by_the_next_one(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
+    """Even if that one comes after the old one has ended."""
+    done: list[float] = []
+
+    async def talk(control: LegControl) -> None:
+        await trio.sleep(6.2)
+        await control.say("Ahoy.")
+        done.append(trio.current_time())
+
+    slow = Scenario("slow", "speaks as fast as one hears", pace=Pace(speed=1.0))
+    call = await make_call(
+        Script(audio=tone(4000) + silence(12_000)),
+        (slow, "parrot"),
+        refuse_connections=[2, 3, 4, 5, 6],
+        provider={"renew_before_s": 1.0, "session_limit_s": 6.0},
+        on_start=talk,
+    )
+    assert len(done) == 1
+    assert "Ahoy." in str(asked(call, 1)[-1])
+
+
+async def test_a_result_that_came_while_no_session_served_is_spoken_about(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
+    """The caller waits for it: the next session is told to go on."""
+
+    async def look_up(what: str) -> str:
+        """Look something up."""
+        await trio.sleep(1.5)
+        return f"{what}: high"
+
+    steps = (Step(Trigger.READY, 1.0, CallTool("look_up", '{"what":"tide"}')), Step(Trigger.READY, 2.0, Vanish()))
+    call = await make_call(
+        Script(audio=silence(9000)),
+        (Scenario("gone", "goes during a tool call", steps, parrot=False), "parrot"),
+        own_tools=[Tool(look_up)],
+        refuse_connections=[2, 3, 4],
+    )
+    assert len(asked(call, 1)) == 1
+
+
+# --- lost while the call ends -----------------------------------------------------------------------------------------
+
+GREETS = {"greeting": "Say goodbye."}
+
+
+def heard_to_its_end(call: VirtualCall) -> None:
+    """All that came was played, and the call ended in peace."""
+    playout = call.outcome.summary["playout"]
+    assert playout["played_samples"] == playout["received_samples"] > 0
+    assert playout["dropped_samples"] == 0
+    assert call.outcome.error is None
+
+
+def vanishes(after_s: float) -> Scenario:
+    """A provider whose connection drops then."""
+    return Scenario("vanishes", "drops the connection then", (Step(Trigger.READY, after_s, Vanish()),))
+
+
+@pytest.mark.parametrize("lost_s", [1.5, 1.8])
+async def test_a_goodbye_that_has_come_is_heard_though_the_session_is_lost(
+    autojump_clock: MockClock, make_call: CallMaker, lost_s: float
+) -> None:
+    """Lost before or after the agent hangs up: what waits is played, and that is a peaceful end, not a failure."""
+
+    async def act(control: LegControl) -> None:
+        await trio.sleep(1.7)
+        await control.hang_up()
+
+    call = await make_call(
+        Script(stays=True),
+        vanishes(lost_s),
+        refuse_connections=range(2, 99),
+        on_start=act,
+        session=GREETS,
+    )
+    heard_to_its_end(call)
+    assert call.outcome.reason == "hang-up requested"
+    assert call.phone.spoken[-1] > 1.8
+
+
+@pytest.mark.parametrize("lost_s", [2.1, 2.4])
+async def test_a_call_that_is_over_is_not_recovered(
+    autojump_clock: MockClock, make_call: CallMaker, lost_s: float
+) -> None:
+    """At leg.max_call_s the last answer is played; lost in it, no other session is opened to go on."""
+    slow = attrs.evolve(vanishes(lost_s), pace=Pace(speed=1.0))
+    call = await make_call(Script(audio=tone(1000), stays=True), (slow, "parrot"), leg={"max_call_s": 2.0})
+    assert call.outcome.reason == "call limit reached"
+    assert len(call.provider.sessions) == 1
+    heard_to_its_end(call)
+
+
+async def test_the_limit_of_the_call_comes_though_no_session_serves(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
+    """While a lost session is replaced, too: then the call ends as any other does at leg.max_call_s."""
+    call = await make_call(Script(stays=True), GONE, refuse_connections=range(2, 99), leg={"max_call_s": 7.0})
+    assert call.outcome.reason == "call limit reached"
+    assert call.outcome.error is None
+    assert call.duration_s == pytest.approx(7.0, abs=0.1)
+    assert not call.of("session.not_recovered")
+
+
+async def test_a_caller_who_hangs_up_is_not_kept_for_last_words(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
+    """The leg that closes while last words are played ends at once."""
+
+    async def act(control: LegControl) -> None:
+        await trio.sleep(1.7)
+        await control.hang_up()
+
+    call = await make_call(
+        Script(audio=silence(1900)), vanishes(1.5), refuse_connections=range(2, 99), on_start=act, session=GREETS
+    )
+    assert call.duration_s == pytest.approx(1.9, abs=0.05)
+    assert call.outcome.error is None
