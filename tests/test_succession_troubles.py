@@ -26,7 +26,7 @@ def asked(call: VirtualCall, session: int) -> list[object]:
 async def test_what_a_lost_session_left_unfinished_is_kept_and_not_waited_for(
     autojump_clock: MockClock, make_call: CallMaker, lost_s: float, answers: int
 ) -> None:
-    """A transcript and an answer of which no more comes: later sessions know what there is, and the next pause will do."""
+    """A transcript and an answer of which no more comes: later sessions know what there is of them."""
     slow = Scenario("slow", "goes in its first answer", (Step(Trigger.READY, lost_s, Vanish()),), pace=Pace(speed=1.0))
     limits = {"session_limit_s": 16.0, "renew_before_s": 10.0}
     call = await make_call(Script(audio=ONE_TURN * 2), (slow, "parrot"), provider=limits)

@@ -171,7 +171,7 @@ def test_a_text_is_cut_at_the_end_of_a_word_and_never_too_late(text: str, played
 
 
 def test_half_an_answer_of_a_former_session_is_kept() -> None:
-    """The caller heard it: what is said in the next session does not make it forgotten, and nobody waits for its end."""
+    """The caller heard it: what comes in the next session leaves it, and nobody waits for its end."""
     made = memory(AudioCommitted("u1"), *ANSWERED[:2])
     made.change_session()
     made.note(PlayoutCut(CutPoint((), (), 0, 1)), 3 * S)
