@@ -22,6 +22,11 @@ def asked(call: VirtualCall, session: int) -> list[object]:
     return [m.body.get("response", {}).get("instructions") for m in messages if m.type == "response.create"]
 
 
+def vanishes(after_s: float) -> Scenario:
+    """A provider whose connection drops then."""
+    return Scenario("vanishes", "drops the connection then", (Step(Trigger.READY, after_s, Vanish()),))
+
+
 @pytest.mark.parametrize(("lost_s", "answers"), [(1.6, 2), (2.1, 3)])
 async def test_what_a_lost_session_left_unfinished_is_kept_and_not_waited_for(
     autojump_clock: MockClock, make_call: CallMaker, lost_s: float, answers: int
@@ -92,6 +97,20 @@ async def test_a_result_that_came_while_no_session_served_is_spoken_about(
     assert len(asked(call, 1)) == 1
 
 
+async def test_what_was_entered_long_ago_is_concealed_when_it_is_given_again(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
+    """A log that redacts digits holds none of those that another session is told of."""
+    entries = [f"7{number:03}" for number in range(80)]
+    keys = "#".join([*entries, ""])
+    extra = tuple((0.5 + 0.02 * n, b"\x03\x00\x01" + key.encode()) for n, key in enumerate(keys))
+    call = await make_call(Script(audio=silence(14_000), extra=extra), (vanishes(12.0), "parrot"))
+    items = [r for r in call.of("conversation.item.create", direction="sent") if r.session == 2]
+    assert len(items) >= len(entries)
+    told = "".join(str(record.event_data) for record in items)
+    assert [entry for entry in entries if f"pressed {entry}" in told] == []
+
+
 # --- lost while the call ends -----------------------------------------------------------------------------------------
 
 GREETS = {"greeting": "Say goodbye."}
@@ -103,11 +122,6 @@ def heard_to_its_end(call: VirtualCall) -> None:
     assert playout["played_samples"] == playout["received_samples"] > 0
     assert playout["dropped_samples"] == 0
     assert call.outcome.error is None
-
-
-def vanishes(after_s: float) -> Scenario:
-    """A provider whose connection drops then."""
-    return Scenario("vanishes", "drops the connection then", (Step(Trigger.READY, after_s, Vanish()),))
 
 
 @pytest.mark.parametrize("lost_s", [1.5, 1.8])
