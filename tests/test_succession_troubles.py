@@ -111,6 +111,52 @@ async def test_what_was_entered_long_ago_is_concealed_when_it_is_given_again(
     assert [entry for entry in entries if f"pressed {entry}" in told] == []
 
 
+async def test_a_successor_is_not_told_what_the_caller_may_never_hear(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
+    """An answer that has come is given to the one that stands by when it was heard, as far as it was heard."""
+    script = Script(audio=ONE_TURN + tone(3000) + silence(2800) + tone(500) + silence(6000))
+    call = await make_call(script, provider={"renew_before_s": 3000.0 - 8.3, "session_limit_s": 3000.0})
+    (cut,) = [r for r in call.of("playout.cut") if r.t_ns > 8.3e9]
+    assert call.of("session.ready")[1].t_ns < call.of("response.done")[1].t_ns < cut.t_ns
+    said = [m.body["item"] for m in call.provider.sessions[1].messages if m.type == "conversation.item.create"]
+    words = [item["content"][0]["text"] for item in said if item["role"] == "assistant"]
+    assert words[:2] == ["(1.5 s of speech)", "(3.8 s of"]
+
+
+async def test_what_is_left_of_a_session_before_the_last_is_foreign_too(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
+    """Lost twice while one answer is heard: the third provider is not told where an item of the first was cut."""
+    fast = Scenario("fast", "goes after it has spoken", (Step(Trigger.READY, 6.0, Vanish()),), pace=Pace(speed=20.0))
+    script = Script(audio=tone(5000) + silence(2500) + tone(1500) + silence(3000))
+    quiet = {"resume_instructions": ""}
+    call = await make_call(script, (fast, vanishes(0.1), "parrot"), session=quiet)
+    (cut,) = [r for r in call.of("playout.cut") if r.t_ns > 6.1e9]
+    assert cut.event_data["begun"][0]["part"]["item_id"].startswith("item_vp0001")
+    assert not call.of("command.refused", "conversation.item.truncate")
+
+
+async def test_an_answer_is_not_taken_up_before_the_tool_it_called_has_a_result(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
+    """Lost while an answer ran and a tool, too: the next session speaks once, about the result."""
+
+    async def look_up(what: str) -> str:
+        """Look something up."""
+        await trio.sleep(1.5)
+        return f"{what}: high"
+
+    steps = (Step(Trigger.MID_ANSWER, 0.0, CallTool("look_up", '{"what":"tide"}', hold_s=5.0)), vanishes(3.0).steps[0])
+    call = await make_call(
+        Script(audio=ONE_TURN + silence(3000)), (Scenario("gone", "goes", steps), "parrot"), own_tools=[Tool(look_up)]
+    )
+    assert call.data("session.lost")[0]["running_responses"] == 1
+    assert len(call.data("session.took_over")[0]["open_calls"]) == 1
+    assert asked(call, 1) == [None]
+    assert not call.of("command.refused")
+
+
 # --- lost while the call ends -----------------------------------------------------------------------------------------
 
 GREETS = {"greeting": "Say goodbye."}

@@ -19,6 +19,7 @@ from voxpipe.sansio.realtime import (
     ItemDeleted,
     OutputItemAdded,
     PlayoutCut,
+    PlayoutFinished,
     ResponseDone,
     TranscriptCompleted,
     TranscriptionCompleted,
@@ -116,6 +117,8 @@ def test_what_may_still_change_is_given_last() -> None:
     assert not giving.complete(4 * S)
     for event in ANSWERED[2:]:
         made.note(event, 5 * S)
+    assert not giving.complete(5 * S)  # the caller may still speak over it
+    made.note(PlayoutFinished(), 5 * S)
     assert giving.complete(5 * S)
     assert giving.take(5 * S, all_=False) == [AddMessage("vx2", "agent", "Every day.")]
     assert giving.take(5 * S, all_=True) == []

@@ -150,7 +150,8 @@ class LiveSession:
         epoch, foreign = former.machine.epoch, former.machine.known_responses
         calls = self._observer.open_calls
         told = former.machine.instructions
-        self.feed(TookOver(epoch, calls, foreign, told, resume if unsaid else None))
+        # With a call open there will be words about its result; before it, the provider may refuse to go on.
+        self.feed(TookOver(epoch, calls, foreign, told, resume if unsaid and not calls else None))
         self._serves.set()
 
     async def run(self) -> Ending:

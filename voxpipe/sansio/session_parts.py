@@ -129,8 +129,8 @@ class SessionParts:
 
     @property
     def known_responses(self) -> frozenset[str]:
-        """The responses of which something may still be heard."""
-        return self._answers.known
+        """The responses of which something may still be heard, those of earlier sessions included."""
+        return self._answers.known | self._turns.cuts.foreign
 
     @property
     def underway(self) -> dict[str, Any]:
