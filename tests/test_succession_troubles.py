@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import struct
+
 import attrs
 import pytest
 import trio
@@ -9,7 +12,7 @@ from trio.testing import MockClock
 from virtual_call import CallMaker, Script, VirtualCall, silence, tone
 
 from voxpipe.actors.leg_control import LegControl
-from voxpipe.testing.scenario import CallTool, Pace, Scenario, SendEvent, Step, Trigger, Vanish
+from voxpipe.testing.scenario import Acknowledge, CallTool, Pace, Say, Scenario, SendEvent, Step, Trigger, Vanish
 from voxpipe.tools import Tool
 
 ONE_TURN = tone(1000) + silence(4000)
@@ -155,6 +158,66 @@ async def test_an_answer_is_not_taken_up_before_the_tool_it_called_has_a_result(
     assert len(call.data("session.took_over")[0]["open_calls"]) == 1
     assert asked(call, 1) == [None]
     assert not call.of("command.refused")
+
+
+# --- the caller's audio and the counts --------------------------------------------------------------------------------
+
+
+def numbered(frames: int) -> bytes:
+    """Frames that nobody takes for speech, each with its number in its samples, a bit in each."""
+    return b"".join(
+        struct.pack("<160h", *([32 * (number >> bit & 1) for bit in range(12)] + [0] * 148)) for number in range(frames)
+    )
+
+
+def numbers(call: VirtualCall, session: int | None) -> list[int]:
+    """The numbers of the frames that went out to a session in mu-law, in order."""
+    found = []
+    for record in call.of("input_audio_buffer.append", direction="sent"):
+        if record.session == session:
+            audio = base64.b64decode(record.event_data["audio"])
+            found.append(sum((audio[bit] != audio[-1]) << bit for bit in range(12)))
+    return found
+
+
+MU_LAW = {"formats": ["ulaw8"]}
+
+
+async def test_a_successor_that_is_late_is_given_what_the_caller_said_meanwhile(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
+    """A session that drains at its limit takes no more: what comes waits, up to limits.uplink_ms."""
+    greets = Scenario("greets", "speaks at the limit", (Step(Trigger.READY, 1.9, Say()),), parrot=False)
+    late = Scenario("late", "is acknowledged late", on_update=Acknowledge(delay_s=1.6), parrot=False)
+    limits = {"session_limit_s": 2.0, "renew_before_s": 1.0, **MU_LAW}
+    call = await make_call(Script(audio=numbered(200)), (greets, late), provider=limits, log={"audio": "inline"})
+    first, second = numbers(call, None), numbers(call, 2)
+    assert first == list(range(first[-1] + 1))
+    assert second == list(range(first[-1] - 29, second[-1] + 1))  # with the 600 ms of before
+    assert call.outcome.summary["uplink"]["unsent_chunks"] <= 1
+
+
+async def test_no_frame_is_skipped_when_sessions_follow_each_other_at_once(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
+    """Lost in every second: each frame is sent once."""
+    gone = Scenario("gone", "goes", (Step(Trigger.READY, 1.005, Vanish()),), parrot=False)
+    call = await make_call(
+        Script(audio=numbered(200)), (gone, gone, "silent"), provider=MU_LAW, log={"audio": "inline"}
+    )
+    assert [n for session in (None, 2, 3) for n in numbers(call, session)] == list(range(200))
+
+
+async def test_the_summary_counts_what_a_successor_that_failed_was_refused(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
+    """An error is on the wire and in the sum, whichever session it was said to."""
+    call = await make_call(
+        Script(audio=silence(5000)),
+        ("parrot", "refused", "parrot"),
+        provider={"session_limit_s": 9.0, "renew_before_s": 7.0},
+    )
+    assert len(call.of("error", direction="received")) == call.outcome.summary["session"]["errors"] == 1
 
 
 # --- lost while the call ends -----------------------------------------------------------------------------------------

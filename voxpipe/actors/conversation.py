@@ -359,6 +359,8 @@ class Conversation:
             if self._successor is not successor:
                 return  # it took over
             self._successor = None
+            counts = successor.machine.statistics()
+            self._earlier = counts if self._earlier is None else counts.after(self._earlier)
             if self._unwanted.is_set():
                 return
             told = {"because": ending.reason} if ending.error is None else describe_error(ending.error)

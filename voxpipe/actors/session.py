@@ -142,7 +142,8 @@ class LiveSession:
         ``resume`` is for an answer at once, if the other one leaves something unsaid, or ``owes_words`` says so; empty:
         there is none.
         """
-        self._carried.extend(former._recent)
+        self._carried.extend([*former._recent, *former._carried])
+        former._carried.clear()
         former._heir = self
         former.feed(Superseded(reason))
         lost = former.machine.underway
@@ -334,8 +335,10 @@ class LiveSession:
                     self._heir._carried.append(audio)
                     return
                 self._carried.append(audio)
-                while self._carried:
+                while self._carried and not self.machine.keeps_uplink:
                     await self._append(websocket, self._carried.popleft())
+                if self.machine.keeps_uplink:
+                    await trio.sleep_forever()  # to the end of the session; what comes meanwhile waits in the uplink
         except trio.EndOfChannel:
             pass
         except WebSocketClosed as closed:

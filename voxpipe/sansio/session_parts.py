@@ -82,6 +82,11 @@ class SessionParts:
         return self._state is READY
 
     @property
+    def keeps_uplink(self) -> bool:
+        """Whether caller audio is not to go out, but waits for another session."""
+        return self._state is FAILED or (self._spent and self._renewing)
+
+    @property
     def accepts_downlink(self) -> bool:
         """Whether agent audio may be played."""
         return self._state in (READY, DRAINING)
