@@ -116,6 +116,40 @@ async def test_a_file_that_is_none_is_an_error_and_not_the_end_of_the_call(
     assert call.phone.spoken
 
 
+async def test_a_file_that_finds_no_room_was_not_heard(
+    autojump_clock: MockClock, make_call: CallMaker, tmp_path: Path
+) -> None:
+    """play() returns False at once, the log says so, and the next file is heard."""
+    long, short, told = write(tmp_path / "long.wav", seconds=3), write(tmp_path / "short.wav"), list[bool]()
+
+    async def act(control: LegControl) -> None:
+        for path in (long, short):
+            told.append(await control.play(path))
+
+    call = await make_call(Script(audio=silence(4000)), on_start=act, limits={"ledger_s": 2})
+    assert told == [False, True]
+    assert call.data("playout.overrun") == [{"response_id": "voxpipe:prompt", "bytes": 48_000}]
+    assert [data["path"] for data in call.data("leg.prompt")] == [short]
+    assert len(call.phone.spoken) == 50
+
+
+async def test_a_file_for_a_call_that_is_over_is_not_heard(
+    autojump_clock: MockClock, make_call: CallMaker, tmp_path: Path
+) -> None:
+    """Nothing is written behind the last record."""
+    controls: list[LegControl] = []
+
+    async def keep(control: LegControl) -> None:
+        controls.append(control)
+
+    call = await make_call(Script(audio=silence(1000)), on_start=keep)
+    assert not await controls[0].play(write(tmp_path / "note.wav"))
+    with pytest.raises(AudioError, match=r"missing\.wav"):
+        await controls[0].play(tmp_path / "missing.wav")
+    assert call.outcome.log is not None
+    assert len(call.outcome.log.read_bytes().splitlines()) == len(call.records)
+
+
 @pytest.mark.parametrize("key", ["welcome_wav", "reconnect_wav", "failure_wav"])
 def test_a_configured_file_that_cannot_be_played_is_told_at_the_start(tmp_path: Path, key: str) -> None:
     """Before any call, with the key and the reason."""

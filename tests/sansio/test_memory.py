@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from voxpipe.sansio.realtime import (
     ItemDeleted,
     OutputItemAdded,
     PlayoutCut,
+    PlayoutFinished,
     ResponseDone,
     TranscriptCompleted,
     TranscriptionCompleted,
@@ -115,6 +117,8 @@ def test_what_may_still_change_is_given_last() -> None:
     assert not giving.complete(4 * S)
     for event in ANSWERED[2:]:
         made.note(event, 5 * S)
+    assert not giving.complete(5 * S)  # the caller may still speak over it
+    made.note(PlayoutFinished(), 5 * S)
     assert giving.complete(5 * S)
     assert giving.take(5 * S, all_=False) == [AddMessage("vx2", "agent", "Every day.")]
     assert giving.take(5 * S, all_=True) == []
@@ -167,3 +171,18 @@ def test_a_text_is_cut_at_the_end_of_a_word_and_never_too_late(text: str, played
         assert len(kept) <= len(text) * played / received
         assert kept == kept.rstrip()
         assert not kept or text[len(kept)].isspace()
+
+
+def test_half_an_answer_of_a_former_session_is_kept() -> None:
+    """The caller heard it: what comes in the next session leaves it, and nobody waits for its end."""
+    made = memory(AudioCommitted("u1"), *ANSWERED[:2])
+    made.change_session()
+    made.note(PlayoutCut(CutPoint((), (), 0, 1)), 3 * S)
+    assert take(made, all_=False, now_ns=3 * S) == [AddMessage("vx1", "agent", "Every")]
+
+
+def test_a_call_that_does_not_run_has_its_answer() -> None:
+    """It was not made, and the model was told so; one that runs stays open."""
+    made = memory(CALL, attrs.evolve(CALL, call_id="c2"))
+    made.close_calls({"c2"})
+    assert made.open_calls == ("c2",)

@@ -15,9 +15,9 @@ until one takes over in the same way, at once.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 
-import attrs
 import trio
 
 from voxpipe.actors.access import Access
@@ -31,34 +31,20 @@ from voxpipe.actors.tools import ToolRunner
 from voxpipe.audio import NS_PER_MS, NS_PER_S, PTIME_MS, FormatPair
 from voxpipe.config import Config
 from voxpipe.errors import SessionError, SessionLost, describe_error
+from voxpipe.sansio.call_timer import LIMIT_REACHED
 from voxpipe.sansio.dialect import Dialect
+from voxpipe.sansio.effects import AwaitPlayout
 from voxpipe.sansio.ledger import CutPoint
 from voxpipe.sansio.memory import Giving, Memory
-from voxpipe.sansio.realtime import (
-    ConversationGiven,
-    DrainRequested,
-    Event,
-    LegEnded,
-    PlayoutFinished,
-    TalkPressed,
-)
-from voxpipe.sansio.session_statistics import AppendStatistics, SessionStatistics
-from voxpipe.sansio.tool_words import ToolAnswered
+from voxpipe.sansio.realtime import ConversationGiven, DrainRequested, Event, LegEnded, PlayoutFinished, TalkPressed
+from voxpipe.sansio.session_statistics import AppendStatistics, SessionStatistics, Successions
+from voxpipe.sansio.tool_words import After, ToolAnswered, ToolCallRequested
 
 FIRST_PAUSE_S = 0.1
 LAST_PAUSE_S = 30.0
 """Between two tries to open a session; each pause is three times the one before."""
 CARRIED_NS = CARRIED_FRAMES * PTIME_MS * NS_PER_MS
 RENEWED = "another session took over"
-
-
-@attrs.define
-class Successions:
-    """How often the leg changed from one session to another."""
-
-    renewed: int = 0
-    lost: int = 0
-    recovered: int = 0
 
 
 class Conversation:
@@ -112,6 +98,9 @@ class Conversation:
         self._hurry = trio.Event()
         self._lost_ns = 0
         self._changed = trio.Event()
+        self._silent = trio.Event()
+        self._farewell: DrainRequested | None = None
+        self._owes_words = False
         self._serving = self._make(self._plan.formats[0])
 
     @property
@@ -160,12 +149,14 @@ class Conversation:
 
     def played(self) -> None:
         """Take note that the caller has heard all that waited."""
+        self._silent.set()
         self.feed(PlayoutFinished())
 
     def feed(self, event: Event) -> None:
         """Tell the session that serves the leg what happened on our side."""
         if isinstance(event, ToolAnswered):
             self._memory.note(event, now_ns())  # also where no session serves
+            self._owes_words = self._owes_words or (self.lost and event.after is After.REPLY)
         self._serving.feed(event)
 
     async def request(self, make: Callable[[int], Event], told: tuple[str, str] | None = None) -> None:
@@ -176,6 +167,8 @@ class Conversation:
         Raises what refused it, or ``SessionError`` when the session is over or draining.
         """
         await self._can_ask.wait()
+        while not self._can_ask.is_set():  # lost again meanwhile
+            await self._can_ask.wait()
         machine = self._serving.machine
         if not machine.accepts_requests:
             raise SessionError(f"expected the session to go on, got it {machine.state.name.lower()}")
@@ -184,14 +177,18 @@ class Conversation:
         await self._joint.tickets.wait(lambda ticket: self.feed(make(ticket)))
 
     def _leave(self, event: LegEnded | DrainRequested) -> None:
-        lost = self.lost
+        self._dismiss(event.reason)
+        if self.lost and isinstance(event, DrainRequested):
+            self._farewell = self._farewell or event
+        elif self.lost:
+            self._finish(Ending(event.reason))
+        self.feed(event)
+
+    def _dismiss(self, reason: str) -> None:
         self._unwanted.set()
         self._changed.set()
-        if lost:
-            self._finish(Ending(event.reason))
-        elif self._successor is not None:
-            self._successor.feed(LegEnded(event.reason))
-        self.feed(event)
+        if self._successor is not None:
+            self._successor.feed(LegEnded(reason))
 
     # --- the sessions, one after the other ----------------------------------------------------------------------------
 
@@ -206,7 +203,7 @@ class Conversation:
                 ending = await self._try_formats()
                 while self._recoverable(ending) and await self._recover():
                     ending = await self._outlive()
-                self._finish(ending)
+                self._finish(await self._last_words(ending))
                 self._nursery.start_soon(self._discard_appends)
         finally:
             self._finish(ending)
@@ -252,13 +249,26 @@ class Conversation:
         self._earlier_peak = self.commands_peak
         self._serving = session
 
+    async def _last_words(self, ending: Ending) -> Ending:
+        """Where the call was to end and the session was lost before: have what it said heard, then end in peace."""
+        leaves = self._farewell or self._leaves(ending)
+        if leaves is None or self.ended.value is not None:
+            return ending
+        self._silent = trio.Event()
+        self._joint.downlink.send_nowait(AwaitPlayout())
+        with trio.move_on_after(math.inf if leaves.to_the_end else self._config.provider.drain_timeout_s):
+            await self._silent.wait()
+        return Ending(leaves.reason)
+
+    def _leaves(self, ending: Ending) -> DrainRequested | None:
+        return self._serving.machine.leaves if isinstance(ending.error, SessionLost) else None
+
     def _finish(self, ending: Ending) -> None:
-        self._unwanted.set()
+        self._dismiss(ending.reason)
         self.ended.set(ending)
         self._can_ask.set()
         self._hurry.set()
-        if self._successor is not None:
-            self._successor.feed(LegEnded(ending.reason))
+        self._silent.set()
 
     async def _discard_appends(self) -> None:
         """Take caller audio while the session says goodbye, so that it does not pass for an overrun of the uplink."""
@@ -277,8 +287,12 @@ class Conversation:
         """Take note of what happened in a session, and see whether another may take over now."""
         if session is self._serving and event is not None:
             self._memory.note(event, now_ns())
-        if self._limit_came and self._opens and self._can_ask.is_set():
-            self._can_ask = trio.Event()  # who asks now is heard by the next session
+            if isinstance(event, ToolCallRequested):
+                self._memory.close_calls(session.machine.open_calls)
+        if session is self._serving and session.machine.leaves and not self._unwanted.is_set():
+            self._dismiss("the call ends")
+        if self._limit_came and self._opens:
+            self._let_wait()  # who asks now is heard by the next session
         if self._successor is not None:
             self._try_take_over(self._successor)
 
@@ -287,17 +301,22 @@ class Conversation:
         if session is not self._serving or (self._following is not None and self._another_format_may_help(ending)):
             return
         if not self._recoverable(ending):
-            self.ended.set(ending)
+            if self._leaves(ending) is None:
+                self.ended.set(ending)
             return
         self.successions.lost += 1
         self._lost_ns = now_ns()
         within_s = self._config.provider.reconnect_s
         lost = {"within_s": within_s, **session.machine.underway, **self._memory.lost()}
         self._log.record("session.lost", lost)
-        self._can_ask = trio.Event()
+        self._let_wait()
         self._on_lost()
         self._hurry.set()
         self.renew()
+
+    def _let_wait(self) -> None:
+        if self._can_ask.is_set():  # otherwise somebody may wait already
+            self._can_ask = trio.Event()
 
     def renew(self) -> None:
         """Open another session, beside the one that serves or in place of one that did."""
@@ -318,12 +337,14 @@ class Conversation:
     async def _recover(self) -> bool:
         """Keep the leg up until another session serves it; tell whether one does."""
         session = self._serving
-        with trio.move_on_after(self._config.provider.reconnect_s):
+        with trio.move_on_after(self._plan.gap_s(now_ns())):
             while not self._unwanted.is_set() and self._serving is session:
                 self._changed = trio.Event()
                 await self._changed.wait()
         recovered = self._serving is not session
-        if not recovered and not self._unwanted.is_set():
+        if not recovered and not self._unwanted.is_set() and self._plan.call_is_over(now_ns()):
+            self._leave(DrainRequested(LIMIT_REACHED))
+        elif not recovered and not self._unwanted.is_set():
             self._log.record("session.not_recovered", {"after_s": self._seconds_lost()})
         return recovered
 
@@ -338,19 +359,21 @@ class Conversation:
             successor = self._make(self._agreed.value, successor_of=self._serving)
             self._successor = successor
             self._giving = Giving(self._memory, lambda: f"vx_item_{next(self._item_numbers)}")
+            self._hurry = trio.Event()
             self._nursery.start_soon(successor.run)
             ending = await successor.over.get()
             if self._successor is not successor:
                 return  # it took over
             self._successor = None
+            counts = successor.machine.statistics()
+            self._earlier = counts if self._earlier is None else counts.after(self._earlier)
             if self._unwanted.is_set():
                 return
             told = {"because": ending.reason} if ending.error is None else describe_error(ending.error)
             self._log.record("session.renewal_failed", {**told, "again_after_s": pause_s})
-            self._hurry = trio.Event()
-            with trio.move_on_after(pause_s):
+            with trio.move_on_after(pause_s) as pause:
                 await self._hurry.wait()
-            pause_s = min(3 * pause_s, LAST_PAUSE_S)
+            pause_s = min(3 * pause_s, LAST_PAUSE_S) if pause.cancelled_caught else FIRST_PAUSE_S
 
     def _try_take_over(self, successor: LiveSession) -> None:
         former = self._serving.machine
@@ -365,9 +388,11 @@ class Conversation:
 
     def _take_over(self, successor: LiveSession, former: LiveSession) -> None:
         lost = self.lost
-        self._successor, self._opens = None, False
+        owes_words = self._owes_words and not self.open_calls
+        self._successor, self._opens, self._owes_words = None, False, False
         self._replace(successor)
-        successor.take_over(former, RENEWED, self._config.session.resume_instructions)
+        successor.take_over(former, RENEWED, self._config.session.resume_instructions, owes_words=owes_words)
+        self._memory.change_session()
         if lost:
             self.successions.recovered += 1
             self._log.record("session.recovered", {"after_s": self._seconds_lost()})

@@ -139,7 +139,7 @@ class Keypad:
         try:
             await self._conversation().request(make)
         except SessionError as error:  # if it was sent, what became of the command is in the log already
-            self._lose_held(str(error))
+            self._lose_held(str(error) if self._conversation().ended.value is None else LEG_ENDED)
 
     def _text(self, entry: DigitEntry) -> str:
         return self._config.text.replace("{digits}", entry.digits or self._config.terminator)

@@ -53,10 +53,14 @@ class LegControl:
     async def play(self, wav: str | Path) -> bool:
         """Play a WAV file, mono of any rate voxpipe converts, behind what waits for the caller.
 
-        Returns when nothing waits any more: ``True`` when it was heard, ``False`` when the caller spoke over it or the
-        call ended. ``AudioError`` for a file that cannot be played. The agent knows nothing of it.
+        Returns when nothing waits any more: ``True`` when it was heard, ``False`` when the caller spoke over it, there
+        was no room for it, or the call ended. ``AudioError`` for a file that cannot be played. The agent does not know
+        of it.
         """
         play, heard = await self._load(str(wav)), False
+
+        if self._conversation.ended.value is not None:
+            return False
 
         async def until_the_end() -> None:
             await self._conversation.ended.get()

@@ -150,20 +150,23 @@ class LiveSession:
         """Keep the caller audio of late, for whoever takes over: a word may have begun in it."""
         self._recent = deque(self._recent, maxlen=CARRIED_FRAMES)
 
-    def take_over(self, former: LiveSession, reason: str, resume: str) -> None:
+    def take_over(self, former: LiveSession, reason: str, resume: str, *, owes_words: bool) -> None:
         """Serve the leg in place of another session, which ends.
 
-        ``resume`` is for an answer at once, if the other one leaves something unsaid; empty: there is none.
+        ``resume`` is for an answer at once, if the other one leaves something unsaid, or ``owes_words`` says so; empty:
+        there is none.
         """
-        self._carried.extend(former._recent)
+        self._carried.extend([*former._recent, *former._carried])
+        former._carried.clear()
         former._heir = self
         former.feed(Superseded(reason))
         lost = former.machine.underway
-        unsaid = lost["running_responses"] or lost["unanswered_turn"]
+        unsaid = owes_words or lost["running_responses"] or lost["unanswered_turn"]
         epoch, foreign = former.machine.epoch, former.machine.known_responses
         calls = self._observer.open_calls
         told = former.machine.instructions
-        self.feed(TookOver(epoch, calls, foreign, told, resume if unsaid else None))
+        # With a call open there will be words about its result; before it, the provider may refuse to go on.
+        self.feed(TookOver(epoch, calls, foreign, told, resume if unsaid and not calls else None))
         self._serves.set()
 
     async def run(self) -> Ending:
@@ -348,8 +351,10 @@ class LiveSession:
                     self._heir._carried.append(audio)
                     return
                 self._carried.append(audio)
-                while self._carried:
+                while self._carried and not self.machine.keeps_uplink:
                     await self._append(websocket, self._carried.popleft())
+                if self.machine.keeps_uplink:
+                    await trio.sleep_forever()  # to the end of the session; what comes meanwhile waits in the uplink
         except trio.EndOfChannel:
             pass
         except WebSocketClosed as closed:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import attrs
 
-from voxpipe.audio import NS_PER_S, FormatPair
+from voxpipe.audio import NS_PER_MS, NS_PER_S, FormatPair
 from voxpipe.config import Config
 from voxpipe.errors import AckTimeout, CommandRefused, FormatMismatch, SessionError
 from voxpipe.sansio.call_timer import CallTimer
@@ -57,6 +59,16 @@ class SessionPlan:
             stands_by=successor_of is not None,
             voice=self.config.voice,
         )
+
+    def gap_s(self, now_ns: int) -> float:
+        """Tell how long the leg may be without a session: as configured, but not beyond the end of the call."""
+        left_s = self.config.leg.max_call_s - (now_ns - self.start_ns) / NS_PER_S
+        return min(self.config.provider.reconnect_s, max(left_s, 0.0) if self.config.leg.max_call_s else math.inf)
+
+    def call_is_over(self, now_ns: int) -> bool:
+        """Tell whether the call has come to its limit."""
+        limit_ns = round(self.config.leg.max_call_s * NS_PER_S)
+        return 0 < limit_ns <= now_ns - self.start_ns + NS_PER_MS  # a deadline in float seconds may come back early
 
     def other_formats_may_help(self, error: SessionError | None) -> bool:
         """Tell whether a session that ended so may do better with other formats."""

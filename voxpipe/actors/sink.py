@@ -24,6 +24,7 @@ from voxpipe.actors.blocking import run_blocking
 from voxpipe.actors.record_stream import RecordStreams
 from voxpipe.audio import AudioFormat
 from voxpipe.errors import AudioError
+from voxpipe.sansio.memory import ENTRIES
 from voxpipe.sansio.records import AudioMode, Direction, Record, audio_evidence, format_timestamp, redact
 from voxpipe.wav import WavWriter
 
@@ -31,8 +32,9 @@ FLUSH_INTERVAL_S = 0.5
 """Half of the second within which a line must be on disk."""
 FINAL_TRIES = 3
 SIDES = ("uplink", "downlink")
-CONCEALED = 64
-"""Each is looked for in every text of every record, so a caller who never stops pressing keys must not add up."""
+CONCEALED = ENTRIES
+"""Each is looked for in every text of every record, so a caller who never stops pressing keys must not add up; but what
+another session may be given again is not written down then."""
 
 RecordObserver = Callable[[Record], None]
 
@@ -168,6 +170,8 @@ class CallLog:
         except trio.WouldBlock:
             self._count_lost()
             return False
+        except trio.ClosedResourceError:
+            return False  # a program that holds on to a call which is over: behind the last record there is none
         self._count(entry)
         return True
 

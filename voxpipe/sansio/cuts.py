@@ -18,7 +18,7 @@ class Cuts:
         self.cuts = 0
         self.truncations = 0
         self.foreign: frozenset[str] = frozenset()
-        """Responses of an earlier session, which this one's provider does not know."""
+        """Responses of earlier sessions that may still be heard, which this one's provider does not know."""
         self._answers = answers
         self._server_interrupts = detection.interrupts
         self._waits = False
@@ -42,7 +42,7 @@ class Cuts:
         self._waits = False
         self.epoch = point.epoch
         commands: list[Command] = []
-        point = point.without(self.foreign)
+        point, self.foreign = point.without(self.foreign), frozenset()
         begun = {cut.part.item_id for cut in point.begun} | {part.item_id for part in point.heard}
         unbegun = [part.item_id for part in point.unbegun]
         for response_id, item_ids in self._answers.cut(self._cutting, begun).items():

@@ -312,8 +312,8 @@ class Ledger:
 
     def _settle(self, account: Account) -> None:
         # What is complete and played to its end is out of reach of a cut. What was refused is not: the provider must
-        # be told, at the next cut, that the caller never heard it.
-        if account.settled and not account.refused:
+        # be told, at the next cut, that the caller never heard it; of a prompt of ours there is nothing to tell.
+        if account.settled and (account.part.ours or not account.refused):
             known = self._accounts.pop(account.part, None) is not None
             if known and account.begun and account.part.response_id in self._open_responses:
                 self._heard.append(account.part)

@@ -8,7 +8,7 @@ not say when which word is spoken.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Literal
 
 import attrs
@@ -23,12 +23,14 @@ from voxpipe.sansio.realtime import (
     ItemDeleted,
     OutputItemAdded,
     PlayoutCut,
+    PlayoutFinished,
     ResponseDone,
     TranscriptCompleted,
     TranscriptionCompleted,
     TranscriptionFailed,
     TranscriptReceived,
 )
+from voxpipe.sansio.tool_calls import NOT_CALLED
 from voxpipe.sansio.tool_words import SendToolResult, ToolAnswered, ToolCallRequested
 
 ENTRIES = 200
@@ -40,7 +42,7 @@ TRANSCRIPT_WAIT_NS = 10 * NS_PER_S
 
 @attrs.define(eq=False)
 class Said:
-    """One item of speech, in words; ``final`` when no more of it comes."""
+    """One item of speech, in words; ``final`` when no more of it comes, ``heard`` when no cut takes any of it away."""
 
     item_id: str
     speaker: Literal["caller", "agent"]
@@ -48,6 +50,7 @@ class Said:
     response_id: str | None = None
     text: str = ""
     final: bool = False
+    heard: bool = False
 
 
 @attrs.define(eq=False)
@@ -82,8 +85,10 @@ class Memory:
         """Tell whether an entry will change no more, or may not be waited for."""
         if isinstance(entry, Called):
             return entry.output is not None
+        if entry.speaker == "agent":
+            return entry.final and entry.heard
         patience_ns = TRANSCRIPT_WAIT_NS if self._transcribes else 0
-        return entry.final or (entry.speaker == "caller" and now_ns - entry.since_ns >= patience_ns)
+        return entry.final or now_ns - entry.since_ns >= patience_ns
 
     def note(self, event: Event, now_ns: int) -> None:
         """Take what happened in the serving session."""
@@ -107,6 +112,9 @@ class Memory:
                     entry.final = True
             case PlayoutCut(point):
                 self._cut(point)
+                self._note_heard()
+            case PlayoutFinished():
+                self._note_heard()
             case ItemDeleted(str(item_id)):
                 self._forget(item_id)
             case ToolCallRequested(call_id, _, _, str(name), arguments):
@@ -116,6 +124,18 @@ class Memory:
                 for call in self._entries:
                     if isinstance(call, Called) and call.call_id == call_id:
                         call.output = output
+
+    def close_calls(self, open_ids: Collection[str]) -> None:
+        """Take note of which tool calls run: what else has no result was not called, and the model was told so."""
+        for entry in self._entries:
+            if isinstance(entry, Called) and entry.output is None and entry.call_id not in open_ids:
+                entry.output = NOT_CALLED
+
+    def change_session(self) -> None:
+        """Take note that another session serves: of what was said in the former one no more words come."""
+        for entry in self._entries:
+            if isinstance(entry, Said):
+                entry.final = True
 
     def lost(self) -> dict[str, Any]:
         """Say what of the conversation so far has no words, for the log."""
@@ -157,6 +177,11 @@ class Memory:
                 entry.final = True
             elif entry.item_id in unheard or not (entry.final or entry.item_id in heard):
                 self._forget(entry.item_id)
+
+    def _note_heard(self) -> None:
+        for entry in self._entries:
+            if isinstance(entry, Said):
+                entry.heard = entry.final
 
     def _forget(self, item_id: str) -> None:
         self._entries = [entry for entry in self._entries if not (isinstance(entry, Said) and entry.item_id == item_id)]

@@ -84,6 +84,11 @@ class SessionParts:
         return self._state is READY
 
     @property
+    def keeps_uplink(self) -> bool:
+        """Whether caller audio is not to go out, but waits for another session."""
+        return self._state is FAILED or (self._spent and self._renewing)
+
+    @property
     def accepts_downlink(self) -> bool:
         """Whether agent audio may be played."""
         return self._state in (READY, DRAINING)
@@ -120,9 +125,19 @@ class SessionParts:
         return self._turns.instructions
 
     @property
+    def open_calls(self) -> frozenset[str]:
+        """The tool calls that are not answered yet."""
+        return self._tool_calls.open_calls
+
+    @property
+    def leaves(self) -> DrainRequested | None:
+        """Why the call ends with this session, if it began to drain for that: not for its own limit."""
+        return self._drain_request if self._drain_request.reason and not self._spent else None
+
+    @property
     def known_responses(self) -> frozenset[str]:
-        """The responses of which something may still be heard."""
-        return self._answers.known
+        """The responses of which something may still be heard, those of earlier sessions included."""
+        return self._answers.known | self._turns.cuts.foreign
 
     @property
     def underway(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ will know the results, and a response of our own would talk over the caller or b
 acknowledged before a response began is known to it, and needs no further words.
 
 What the caller enters on the keypad is owed an answer by the same rules: it is a result that nobody has called for.
+It waits for the calls that run: the words about their results will know it.
 """
 
 from __future__ import annotations
@@ -74,6 +75,11 @@ class ToolCalls:
         return sum(len(calls.waiting) for calls in self._responses.values())
 
     @property
+    def open_calls(self) -> frozenset[str]:
+        """The calls that are not answered yet."""
+        return frozenset[str]().union(*(calls.waiting for calls in self._responses.values()))
+
+    @property
     def turn_open(self) -> bool:
         """Whether a turn of the caller's is still to be answered by the provider."""
         return self._turn_open
@@ -127,7 +133,7 @@ class ToolCalls:
     def take_reply(self) -> bool:
         """Tell, once, that the agent is to be asked for words about results."""
         self._collect()
-        if not self._owed or self._answers.running or self._turn_open or self._asked:
+        if not self._owed or self._answers.running or self.running or self._turn_open or self._asked:
             return False
         self._owed = False
         return True
