@@ -24,6 +24,7 @@ from voxpipe.actors.access import Access
 from voxpipe.actors.chunk_queue import ChunkQueue
 from voxpipe.actors.monotonic import now_ns
 from voxpipe.actors.one_shot import OneShot
+from voxpipe.actors.retry import Retry
 from voxpipe.actors.session import CARRIED_FRAMES, Ending, Joint, LiveSession
 from voxpipe.actors.session_plan import SessionPlan
 from voxpipe.actors.sink import CallLog
@@ -40,9 +41,6 @@ from voxpipe.sansio.realtime import ConversationGiven, DrainRequested, Event, Le
 from voxpipe.sansio.session_statistics import AppendStatistics, SessionStatistics, Successions
 from voxpipe.sansio.tool_words import After, ToolAnswered, ToolCallRequested
 
-FIRST_PAUSE_S = 0.1
-LAST_PAUSE_S = 30.0
-"""Between two tries to open a session; each pause is three times the one before."""
 CARRIED_NS = CARRIED_FRAMES * PTIME_MS * NS_PER_MS
 RENEWED = "another session took over"
 
@@ -95,7 +93,7 @@ class Conversation:
         self._successor: LiveSession | None = None
         self._giving = Giving(self._memory, str)
         self._opens = False
-        self._hurry = trio.Event()
+        self._retry = Retry()
         self._lost_ns = 0
         self._changed = trio.Event()
         self._silent = trio.Event()
@@ -267,7 +265,7 @@ class Conversation:
         self._dismiss(ending.reason)
         self.ended.set(ending)
         self._can_ask.set()
-        self._hurry.set()
+        self._retry.hurry()
         self._silent.set()
 
     async def _discard_appends(self) -> None:
@@ -311,7 +309,7 @@ class Conversation:
         self._log.record("session.lost", lost)
         self._let_wait()
         self._on_lost()
-        self._hurry.set()
+        self._retry.hurry()
         self.renew()
 
     def _let_wait(self) -> None:
@@ -354,12 +352,12 @@ class Conversation:
     async def _open_successor(self) -> None:
         """Open sessions until one takes over, or nobody wants one any more."""
         assert self._agreed.value is not None
-        pause_s = FIRST_PAUSE_S
+        self._retry = Retry()
         while not self._unwanted.is_set():
             successor = self._make(self._agreed.value, successor_of=self._serving)
             self._successor = successor
             self._giving = Giving(self._memory, lambda: f"vx_item_{next(self._item_numbers)}")
-            self._hurry = trio.Event()
+            self._retry.begin()
             self._nursery.start_soon(successor.run)
             ending = await successor.over.get()
             if self._successor is not successor:
@@ -370,10 +368,8 @@ class Conversation:
             if self._unwanted.is_set():
                 return
             told = {"because": ending.reason} if ending.error is None else describe_error(ending.error)
-            self._log.record("session.renewal_failed", {**told, "again_after_s": pause_s})
-            with trio.move_on_after(pause_s) as pause:
-                await self._hurry.wait()
-            pause_s = min(3 * pause_s, LAST_PAUSE_S) if pause.cancelled_caught else FIRST_PAUSE_S
+            self._log.record("session.renewal_failed", {**told, "again_after_s": self._retry.pause_s})
+            await self._retry.pause()
 
     def _try_take_over(self, successor: LiveSession) -> None:
         former = self._serving.machine
