@@ -190,6 +190,20 @@ async def test_what_is_entered_while_a_tool_runs_is_answered_with_its_result(
     assert call.of("response.create")[0].t_ns == pytest.approx(3.8e9, abs=5e7)
 
 
+@pytest.mark.parametrize("transcribed", [True, False])
+async def test_a_turn_that_has_just_ended_is_neither_lost_nor_heard_twice(
+    autojump_clock: MockClock, make_call: CallMaker, transcribed: bool
+) -> None:
+    """Where the provider does not answer by itself, a pause begins when the turn is an item."""
+    detection = {"create_response": False, "silence_duration_ms": 200}
+    table = {"turn_detection": detection, **({} if transcribed else {"transcription": {"model": ""}})}
+    limits = {"session_limit_s": 60.0, "renew_before_s": 59.5}
+    call = await make_call(Script(audio=tone(1000) + silence(1500)), "parrot", provider=limits, session=table)
+    (committed,) = call.of("input_audio_buffer.committed")
+    assert committed.t_ns <= call.of("session.took_over")[0].t_ns < 2e9
+    assert [len(session.turns) for session in call.provider.sessions][:2] == [1, 0]
+
+
 # --- the caller's audio and the counts --------------------------------------------------------------------------------
 
 

@@ -240,6 +240,7 @@ class Session(SessionParts):
     # --- turns --------------------------------------------------------------------------------------------------------
 
     def _answer_turn(self, event: AudioCommitted) -> None:
+        self._turns.uncommitted = False
         if self._acknowledge(event) and self._state is READY:  # otherwise it was the provider that ended the turn
             self._turns.end_by_hand()
             self._turns.go_on()  # before words about results, which this answer will know
