@@ -160,6 +160,50 @@ async def test_an_answer_is_not_taken_up_before_the_tool_it_called_has_a_result(
     assert not call.of("command.refused")
 
 
+async def test_a_loss_is_not_made_to_wait_for_a_renewal_that_was_in_no_hurry(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
+    """Tries to open a session beside a good one are further and further apart; in the place of a lost one, anew."""
+    limits = {"session_limit_s": 60.0, "renew_before_s": 59.0}
+    call = await make_call(
+        Script(audio=silence(9000)), (vanishes(4.0), "parrot"), refuse_connections=range(2, 7), provider=limits
+    )
+    assert call.of("session.took_over")[0].t_ns == pytest.approx(4.1e9, abs=2e7)
+
+
+async def test_what_is_entered_while_a_tool_runs_is_answered_with_its_result(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
+    """A provider may refuse to go on with a tool call open: one answer follows, when it is closed."""
+
+    async def look_up(what: str) -> str:
+        """Look something up."""
+        await trio.sleep(3)
+        return f"{what}: high"
+
+    calls = (Step(Trigger.READY, 0.5, CallTool("look_up", '{"what":"tide"}')),)
+    extra = tuple((1.5 + 0.02 * n, b"\x03\x00\x01" + key.encode()) for n, key in enumerate("12#"))
+    script = Script(audio=silence(6000), extra=extra)
+    call = await make_call(script, Scenario("calls", "calls a tool", calls), own_tools=[Tool(look_up)])
+    assert not call.of("command.refused")
+    assert len(asked(call, 0)) == 1
+    assert call.of("response.create")[0].t_ns == pytest.approx(3.8e9, abs=5e7)
+
+
+@pytest.mark.parametrize("transcribed", [True, False])
+async def test_a_turn_that_has_just_ended_is_neither_lost_nor_heard_twice(
+    autojump_clock: MockClock, make_call: CallMaker, transcribed: bool
+) -> None:
+    """Where the provider does not answer by itself, a pause begins when the turn is an item."""
+    detection = {"create_response": False, "silence_duration_ms": 200}
+    table = {"turn_detection": detection, **({} if transcribed else {"transcription": {"model": ""}})}
+    limits = {"session_limit_s": 60.0, "renew_before_s": 59.5}
+    call = await make_call(Script(audio=tone(1000) + silence(1500)), "parrot", provider=limits, session=table)
+    (committed,) = call.of("input_audio_buffer.committed")
+    assert committed.t_ns <= call.of("session.took_over")[0].t_ns < 2e9
+    assert [len(session.turns) for session in call.provider.sessions][:2] == [1, 0]
+
+
 # --- the caller's audio and the counts --------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ before the next one is read. Nothing here waits for a consumer: pongs and ``spee
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -22,7 +23,7 @@ from voxpipe.actors.one_shot import OneShot
 from voxpipe.actors.sink import CallLog, SessionLog
 from voxpipe.actors.tickets import Tickets
 from voxpipe.actors.tools import ToolRunner
-from voxpipe.audio import NS_PER_S, FormatPair
+from voxpipe.audio import NS_PER_S, PTIME_MS, FormatPair
 from voxpipe.config import ProviderConfig
 from voxpipe.errors import RemoteProtocolError, SessionError, describe_error
 from voxpipe.sansio.dialect import Dialect, Wire
@@ -41,14 +42,25 @@ from voxpipe.sansio.effects import (
     Settle,
 )
 from voxpipe.sansio.ledger import CutPoint
-from voxpipe.sansio.realtime import AudioReceived, Connected, ConnectionLost, Event, PlayoutCut, Superseded, TookOver
+from voxpipe.sansio.realtime import (
+    AudioReceived,
+    Connected,
+    ConnectionLost,
+    Event,
+    PlayoutCut,
+    SpeechStopped,
+    Superseded,
+    TookOver,
+)
 from voxpipe.sansio.session import Session
 from voxpipe.sansio.session_statistics import AppendStatistics
 from voxpipe.websocket import WebSocket, WebSocketClosed, WebSocketRefused, connect_websocket
 
 COMMANDS_CAPACITY = 64
 CARRIED_FRAMES = 30
-"""Caller audio (600 ms) from before a session took over, which it is given: a word may have begun in it unnoticed."""
+"""Caller audio (600 ms) from before a session took over, which it is given: a word may have begun in it unnoticed.
+
+What belongs to a turn that has ended is left out: it would be a turn again."""
 
 
 @attrs.frozen
@@ -125,6 +137,7 @@ class LiveSession:
         self._heir: LiveSession | None = None
         self._carried: deque[bytes] = deque()
         self._recent: deque[bytes] = deque(maxlen=0)
+        self._sent_ms = 0.0
         self.over: OneShot[Ending] = OneShot()
         self.closed = trio.Event()
         """The connection is closed, too."""
@@ -244,6 +257,10 @@ class LiveSession:
             self._log_audio(wire, event)
         else:
             self._log.record(wire["type"], wire, "received")
+        if isinstance(event, SpeechStopped) and event.audio_end_ms is not None:
+            after = max(0, math.ceil((self._sent_ms - event.audio_end_ms) / PTIME_MS))
+            while len(self._recent) > after:
+                self._recent.popleft()
         self.feed(event)
 
     def _log_audio(self, wire: Wire, event: AudioReceived) -> None:
@@ -365,6 +382,7 @@ class LiveSession:
             self._joint.appended.unsent_chunks += 1
             return
         self._recent.append(audio)
+        self._sent_ms += self.formats.uplink.duration_ms(len(audio))
         await websocket.send_message(self._dialect.encode_audio(audio))
         self._joint.appended.chunks += 1
         self._joint.appended.bytes += len(audio)

@@ -244,6 +244,7 @@ class Session(SessionParts):
     # --- turns --------------------------------------------------------------------------------------------------------
 
     def _answer_turn(self, event: AudioCommitted) -> None:
+        self._turns.uncommitted = False
         confirmed = self._acknowledge(event)
         if confirmed and self._state is READY:  # otherwise it was the provider that ended the turn
             self._turns.end_by_hand(confirmed.command_id, event.item_id)

@@ -112,7 +112,7 @@ class SessionParts:
         told = self._config.turn_detection.type != "none" or (
             self._played_ns is not None and now_ns - self._played_ns <= within_ns
         )
-        return self._state is READY and self._renewing and quiet and told
+        return self._state is READY and self._renewing and quiet and told and not self._turns.uncommitted
 
     @property
     def spent(self) -> bool:

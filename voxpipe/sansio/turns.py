@@ -59,6 +59,8 @@ class Turns:
         voice: VoiceConfig,
     ) -> None:
         self.caller_turns = 0
+        self.uncommitted = False
+        """A turn of the caller's has ended, and is no item yet."""
         self.cuts = Cuts(answers, config.turn_detection)
         self._answers = answers
         self._requests = Requests(answers)
@@ -94,6 +96,7 @@ class Turns:
                 self._timer.note_caller()
                 self._barge_in()
             case SpeechStopped():
+                self.uncommitted = True
                 self._requests.note_caller(speaks=False)
                 self._timer.note_silence(self._commands.now_ns)
             case PlayoutCut(point):
