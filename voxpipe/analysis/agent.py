@@ -51,6 +51,8 @@ class AgentSide:
         self.turns: list[AgentTurn] = []
         self.tokens = Tokens()
         self.playing: AgentTurn | None = None
+        self.tells_playout = False
+        """Whether the log tells what is played, so that nothing need be estimated."""
         self._by_id: dict[str, AgentTurn] = {}
 
     def take_created(self, event: LogEvent, caller_turns: list[CallerTurn]) -> AgentTurn:
@@ -153,7 +155,7 @@ class AgentSide:
 
     def speaking(self, t_ns: int) -> AgentTurn | None:
         """Return the turn that the caller hears now; in a log without playout, the one whose audio would still last."""
-        if self.playing is not None:
+        if self.playing is not None or self.tells_playout:
             return self.playing
         latest = self.turns[-1] if self.turns else None
         if latest is None or latest.playout_ns is not None or latest.received_ns is None or latest.cut:

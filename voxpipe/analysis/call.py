@@ -23,6 +23,7 @@ from voxpipe.errors import AudioError
 
 NO_AUDIO = frozenset({"uuid", "dtmf", "hangup", "error", "unknown", "silence"})
 """Messages of a leg which are no audio, by their names."""
+SHOWN_LINES = 8
 Take = Callable[[LogEvent], None]
 
 
@@ -46,7 +47,6 @@ class CallAccounts:
         self.summary: dict[str, Any] | None = None
         self.because: str | None = None
         self.digits = 0
-        self.leg: str | None = None
         self.gateway = False
         self.duration_ns = 0
         self.first_update_line: int | None = None
@@ -66,6 +66,7 @@ class CallAccounts:
             "audiosocket.sent": [self._take_leg_downlink],
             APPEND: [self._take_append],
             DELTA: [self._take_delta],
+            "leg.started": [self._note_leg],
             "leg.format": [self._take_leg_format],
             "leg.summary": [self._take_summary],
             "audio.level": [self._take_level],
@@ -152,7 +153,7 @@ class CallAccounts:
 
     def _note_early(self, side: str, event: LogEvent) -> None:
         lines = self.early_chunks[side]
-        if self.configuration.confirmed is None and self.first_update_line is not None and len(lines) < 8:
+        if self.configuration.confirmed is None and len(lines) < SHOWN_LINES:
             lines.append(event.line_no)
 
     def _take_leg_format(self, event: LogEvent) -> None:
@@ -204,6 +205,9 @@ class CallAccounts:
     def _take_summary(self, event: LogEvent) -> None:
         self.summary = event.data
         self.because = text_at(event.data, "because")
+
+    def _note_leg(self, _event: LogEvent) -> None:
+        self.agent.tells_playout = True  # it is a log of ours
 
     def _note_gateway(self, _event: LogEvent) -> None:
         self.gateway = True

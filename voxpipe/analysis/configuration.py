@@ -142,10 +142,14 @@ class Configuration:
         self.changes: list[SessionFacts] = []
         """Confirmations whose formats differ from the one before, in one session."""
         self.ack_ns: list[int] = []
-        self.unanswered = 0
         self._asked: dict[str, Any] = {}
         self._pending_ns: int | None = None
         self._model = UNKNOWN
+
+    @property
+    def unanswered(self) -> int:
+        """How many requests were neither acknowledged nor refused: the last one, or none."""
+        return int(self._pending_ns is not None)
 
     @property
     def uplink(self) -> AudioFormat | None:

@@ -19,7 +19,8 @@ class FlowStatistics:
 
     ``real_time_factor`` is seconds of audio for each second of time from the first chunk to the end of the last one,
     pauses between answers left out; ``rate_factor`` is the same for the typical second of a stream without them.
-    ``unsized_chunks`` are those whose size is not in the log.
+    ``steady`` is the share of seconds within a tenth of that one. ``unsized_chunks`` are those whose size is not in the
+    log.
     """
 
     name: str
@@ -31,6 +32,7 @@ class FlowStatistics:
     real_time_factor: float | None
     rate_factor: float | None
     bytes_per_s: float | None
+    steady: float | None
     gaps: int
     gap_total_ms: float
     longest_gap_ms: float
@@ -143,6 +145,7 @@ class Flow:
             real_time_factor=round(self._timed_ns / self._span_ns, 4) if known and self._span_ns else None,
             rate_factor=typical_ms / 1000 if known and steady and typical_ms else None,
             bytes_per_s=typical_bytes if steady and typical_bytes and not self._unsized else None,
+            steady=_share_near(self._seconds_bytes, typical_bytes) if steady and typical_bytes else None,
             gaps=self.gaps,
             gap_total_ms=self.gap_total_ns / NS_PER_MS,
             longest_gap_ms=self.longest_gap_ns / NS_PER_MS,
@@ -163,3 +166,8 @@ def _median(counted: Counter[int]) -> int | None:
         if 2 * passed >= total:
             return value
     return None
+
+
+def _share_near(counted: Counter[int], typical: int) -> float:
+    near = sum(count for value, count in counted.items() if abs(value - typical) * 10 <= typical)
+    return round(near / counted.total(), 3)

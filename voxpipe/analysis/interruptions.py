@@ -27,6 +27,8 @@ class Interruptions:
         self._awaited = None
         if agent is not None:
             self._awaited = Interruption(event.line_no, event.t_ns, agent.response_id)
+            if agent.playout_ns is None and agent.received_ns is not None:
+                self._awaited.waiting_ns = max(0, agent.received_ns + agent.audio_ns - event.t_ns)
             self.found.append(self._awaited)
 
     def take_audio(self, item_id: str | None, duration_ns: int) -> None:

@@ -106,6 +106,8 @@ class Interruption:
     line_no: int
     began_ns: int
     response_id: str | None
+    waiting_ns: int = 0
+    """How much of what had come the caller could not have heard yet, in a log without playout."""
     silent_ns: int | None = None
     """When the last frame of the cut answer had been played; ``None`` where the log has no playout."""
     silent_line: int | None = None
