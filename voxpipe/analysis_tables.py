@@ -9,7 +9,7 @@ from typing import Any
 from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from voxpipe.analysis.checks import faults
 from voxpipe.analysis.latency import PART_WORDS, PARTS
@@ -32,7 +32,7 @@ def make_console() -> Console:
     return Console(highlight=False, width=UNSEEN_COLUMNS)
 
 
-def make_table(console: Console, title: str, *columns: str) -> Table:
+def make_table(console: Console, title: str, *columns: str | Column) -> Table:
     """Begin a table; without columns it has no header."""
     style = box.ROUNDED if console.is_terminal else None
     return Table(*columns, title=title, title_justify="left", show_header=bool(columns), box=style, pad_edge=False)
@@ -239,7 +239,7 @@ def print_rows(console: Console, rows: Sequence[CallRow]) -> None:
         "tokens",
         "end",
     )
-    table = make_table(console, "Calls", *names)
+    table = make_table(console, "Calls", Column("log", overflow="fold"), *names)
     for row in rows:
         answer = row.to_json()["answer_ms"]
         table.add_row(

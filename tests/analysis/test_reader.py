@@ -106,10 +106,10 @@ def test_time_never_goes_back(tmp_path: Path) -> None:
     """A wall clock that was set back in mid-call holds the stream's time, and is counted."""
     log = PlainLog()
     log.add("connection.opened")
-    log.add("error.parsing", after_s=2)
-    log.add("error.parsing", after_s=-1)
-    log.add("error.parsing", after_s=3)
-    events, reader = read(tmp_path / "plain.jsonl", b"".join(log.lines))
+    for after_s in (1, 1, 2):
+        log.add("error.parsing", after_s=after_s)
+    first, second, third, fourth = log.lines
+    events, reader = read(tmp_path / "plain.jsonl", first + third + second + fourth)
     assert [event.time_s for event in events] == [0.0, 2.0, 2.0, 4.0]
     assert reader.shape is not None
     assert reader.shape.steps_back == 1

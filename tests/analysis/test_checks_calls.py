@@ -1,0 +1,159 @@
+"""The checklist on logs of real calls: for each fault what fails, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from edited_log import edited, with_data, without, write_records
+from judged import TALK, failing, judge, log_of
+from virtual_call import HELLO_AND_WAIT, CallMaker, Script, silence, tone
+
+from voxpipe.analysis.checks import faults, passed
+from voxpipe.analysis.slo import Slo
+from voxpipe.analysis.verdict import NO_TRANSCRIPTION
+from voxpipe.sansio.records import Record
+
+SCENARIO_FAULTS = [
+    ("no-ack", {"session: acknowledged", "audio: nothing dropped", "errors: ended in peace"}),
+    ("no-created", {"session: acknowledged", "audio: nothing dropped", "errors: ended in peace"}),
+    ("refused", {"session: acknowledged", "errors: no errors", "errors: ended in peace"}),
+    ("wrong-format", {"session: formats as requested", "errors: ended in peace"}),
+    ("format-drift", {"session: formats as requested", "errors: ended in peace"}),
+    ("early-audio", {"session: no audio before the acknowledgement", "audio: nothing dropped"}),
+    ("slow-ack", {"audio: nothing dropped"}),
+    ("stall", {"audio: no gaps", "audio: played smoothly"}),
+    ("vanish", {"errors: no errors", "errors: ended in peace"}),
+    ("close-1011", {"errors: no errors", "errors: ended in peace"}),
+    ("expired", {"errors: no errors", "errors: ended in peace"}),
+    ("error-mid", {"errors: no errors"}),
+    ("garbage", {"errors: no errors"}),
+    ("silent", {"conversation: turns are answered"}),
+    ("parrot", set()),
+    ("greeting", set()),
+    ("unknown-events", set()),
+    ("undercount", set()),
+]
+
+
+@pytest.mark.parametrize(("scenario", "names"), SCENARIO_FAULTS, ids=[name for name, _ in SCENARIO_FAULTS])
+async def test_the_faults_of_a_real_call_are_all_that_fails(
+    make_call: CallMaker, autojump_clock: Any, scenario: str, names: set[str]
+) -> None:
+    """For each way in which the provider misbehaves: what is wrong fails, and nothing else."""
+    call = await make_call(Script(audio=tone(1000) + silence(6500)), scenario)
+    assert set(failing(judge(log_of(call)))) == names
+
+
+OWN_FAULTS: list[tuple[Callable[[list[Record]], list[Record]], str, str]] = [
+    (
+        lambda records: edited(records, with_data("audio.level", clipped_samples=100)),
+        "audio: no clipping",
+        "uplink 1.250 %",
+    ),
+    (lambda records: edited(records, with_data("audio.level", dc_offset_lsb=-500.0)), "audio: no DC offset", "-500.0"),
+    (lambda records: edited(records, with_data("audio.level", rms_dbfs=-60.0)), "audio: level", "-60.0 dBFS"),
+    (
+        lambda records: edited(records, with_data("conversation.item.truncate", audio_end_ms=640)),
+        "conversation: interruptions are exact",
+        "the provider was told 640",
+    ),
+    (
+        lambda records: edited(records, without("conversation.item.truncate")),
+        "conversation: interruptions are exact",
+        "the provider was told nothing",
+    ),
+    (
+        lambda records: edited(records, with_data("audiosocket.sent", samples=80)),
+        "conversation: interruptions are exact",
+        "the frames in the log",
+    ),
+    (lambda records: frames_after_the_cut(records, 3), "conversation: interruptions are exact", "3 frames were played"),
+    (lambda records: cut_late(records, 400_000_000), "conversation: interruptions are exact", "silent 400 ms after"),
+    (
+        lambda records: [*records[:-1], attrs.evolve(records[-1], event_type="playout.slip")] * 6,
+        "audio: played smoothly",
+        "6 slips",
+    ),
+    (lambda records: records[:-1], "errors: the log is complete", "no leg.summary"),
+]
+
+
+def frames_after_the_cut(records: list[Record], count: int) -> list[Record]:
+    """Play some more frames of the answer that was cut."""
+    at = next(index for index, record in enumerate(records) if record.event_type == "playout.cut")
+    frame = next(record for record in records if record.event_type == "audiosocket.sent")
+    late = attrs.evolve(frame, t_ns=records[at].t_ns)
+    return [*records[: at + 1], *[late] * count, *records[at + 1 :]]
+
+
+def cut_late(records: list[Record], late_ns: int) -> list[Record]:
+    """Let the agent fall silent so much later than the caller spoke."""
+    at = next(index for index, record in enumerate(records) if record.event_type == "playout.cut")
+    after = [attrs.evolve(record, t_ns=record.t_ns + late_ns) for record in records[at:]]
+    return [*records[:at], *after]
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "words"), OWN_FAULTS, ids=[f"{name} {words}" for _, name, words in OWN_FAULTS]
+)
+async def test_a_fault_in_a_log_of_ours_is_named(
+    make_call: CallMaker,
+    autojump_clock: Any,
+    tmp_path: Path,
+    change: Callable[[list[Record]], list[Record]],
+    name: str,
+    words: str,
+) -> None:
+    """A good call's log, with what a fault would have left in it: the verdict fails and says so."""
+    call = await make_call(TALK)
+    verdict = judge(write_records(tmp_path / "bad.jsonl", change(call.records)))[name]
+    assert verdict.status == "fails", verdict
+    assert words in verdict.evidence
+
+
+async def test_a_log_with_holes_is_not_complete(make_call: CallMaker, autojump_clock: Any, tmp_path: Path) -> None:
+    """Missing numbers, a torn end and skipped lines are each told."""
+    call = await make_call(HELLO_AND_WAIT)
+    name = "errors: the log is complete"
+    holes = write_records(tmp_path / "holes.jsonl", [*call.records[:50], *call.records[60:]], keep_seq=True)
+    assert "10 lines are missing" in judge(holes)[name].evidence
+    torn = tmp_path / "torn.jsonl"
+    torn.write_bytes(holes.read_bytes()[:-20])
+    assert "the last line is torn" in judge(torn)[name].evidence
+    bad = tmp_path / "bad.jsonl"
+    bad.write_bytes(log_of(call).read_bytes().replace(b"\n", b"\n{}\n", 1))
+    assert "1 lines are no records (line 2: " in judge(bad, lenient=True)[name].evidence
+
+
+async def test_transcription_that_is_switched_off_is_named(make_call: CallMaker, autojump_clock: Any) -> None:
+    """Our own configuration without a model: the first classic fault, unless the limits allow it."""
+    call = await make_call(HELLO_AND_WAIT, session={"transcription": {"model": ""}})
+    verdicts = judge(log_of(call))
+    assert faults(list(verdicts.values())) == [NO_TRANSCRIPTION]
+    assert passed(list(judge(log_of(call), Slo(missing_transcripts_percent=100)).values()))
+
+
+LIMITS = [
+    ("ack_ms", -1.0, "session: acknowledged"),
+    ("turn_p95_ms", 100.0, "conversation: turn latency"),
+    ("answer_p95_ms", 100.0, "conversation: answer latency"),
+    ("dead_air_s", 0.2, "conversation: no dead air"),
+    ("level_low_dbfs", -3.0, "audio: level"),
+    ("level_high_dbfs", -60.0, "audio: level"),
+    ("gap_ms", -1.0, "audio: no gaps"),
+    ("barge_in_ms", -1.0, "conversation: interruptions are exact"),
+    ("longest_turn_s", 0.1, "conversation: turn detection"),
+]
+
+
+@pytest.mark.parametrize(("key", "limit", "name"), LIMITS, ids=[key for key, _, _ in LIMITS])
+async def test_each_limit_is_asked(
+    make_call: CallMaker, autojump_clock: Any, key: str, limit: float, name: str
+) -> None:
+    """A good call fails where its limit cannot be kept, and only there."""
+    call = await make_call(TALK)
+    assert failing(judge(log_of(call), Slo(**{key: limit}))) == [name]
