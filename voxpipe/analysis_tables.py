@@ -111,6 +111,9 @@ def _print_audio(console: Console, audio: Data) -> None:
     names = ("", "format", "chunks", "bytes", "seconds", "x real time", "gaps", "longest gap", "at line")
     table = make_table(console, "Audio", *names)
     for flow in audio["flows"]:
+        if flow["chunks"] is None:
+            table.add_row(flow["name"], *["unknown"] * 5, "", "", "")
+            continue
         if not flow["chunks"]:
             table.add_row(flow["name"], show(flow["format"]), "0", "0", "0", "", "", "", "")
             continue
@@ -203,10 +206,12 @@ def _print_troubles(console: Console, data: Data) -> None:
     for use in data["tools"]:
         took = "unknown" if use["duration_ns"] is None else f"{use['duration_ns'] / 1e6:.1f} ms"
         table.add_row("tool", "1", f"{show(use['name'])}: {show(use['outcome'])} after {took}", str(use["line"]))
-    for loss in data["losses"]:
-        if loss["records"]:
-            words = f"{loss['total']} {loss['unit']}"
-            table.add_row(f"[yellow]{loss['name']}[/]", str(loss["records"]), words, _lines(loss["lines"]))
+    losses = [loss for loss in data["losses"] or [] if loss["records"]]
+    if not losses:
+        table.add_row("losses", "unknown" if data["losses"] is None else "0", "dropped, refused, stale or late", "")
+    for loss in losses:
+        words = f"{loss['total']} {loss['unit']}"
+        table.add_row(f"[yellow]{loss['name']}[/]", str(loss["records"]), words, _lines(loss["lines"]))
     for error in data["errors"]:
         recovered = {True: "the call went on", False: "not recovered"}.get(error["recovered"], "recovery unknown")
         words = (

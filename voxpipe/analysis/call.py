@@ -21,8 +21,8 @@ from voxpipe.analysis.uplink_marks import UplinkMarks
 from voxpipe.audio import NS_PER_S, AudioFormat
 from voxpipe.errors import AudioError
 
-NO_AUDIO = frozenset({"uuid", "dtmf", "hangup", "error", "unknown", "silence"})
-"""Messages of a leg which are no audio, by their names."""
+NO_AUDIO = frozenset({"uuid", "dtmf", "hangup", "error", "unknown", "silence", "0", "1", "3", "255"})
+"""Messages of a leg which are no audio, by their names or their kinds."""
 SHOWN_LINES = 8
 Take = Callable[[LogEvent], None]
 
@@ -110,9 +110,9 @@ class CallAccounts:
     # --- audio --------------------------------------------------------------------------------------------------------
 
     def _take_leg_uplink(self, event: LogEvent) -> None:
-        kind = event.data.get("message_type")
+        kind = str(event.data.get("message_type"))
         if kind in NO_AUDIO:
-            self.digits += kind == "dtmf"
+            self.digits += kind in ("dtmf", "3")
             return
         if self.leg_uplink.format is None:
             self.leg_uplink.format = told_format(event.data)
@@ -121,7 +121,7 @@ class CallAccounts:
         self.uplink_marks.read(event.t_ns, _duration_ns(self.leg_uplink.format, size_bytes))
 
     def _take_leg_downlink(self, event: LogEvent) -> None:
-        if event.data.get("message_type") in NO_AUDIO:
+        if str(event.data.get("message_type")) in NO_AUDIO:
             return
         if self.leg_downlink.format is None:
             self.leg_downlink.format = told_format(event.data)

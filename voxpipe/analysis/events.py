@@ -45,7 +45,13 @@ def text_at(tree: Any, path: str) -> str | None:
 
 def count_at(tree: Any, path: str) -> int | None:
     """Return the number at ``a.b.c`` as a whole one, or ``None`` where there is none that is not below zero."""
-    value = dig(tree, path)
+    return as_count(dig(tree, path))
+
+
+def as_count(value: Any) -> int | None:
+    """Take a number that is not below zero as a whole one; anything else is ``None``."""
+    if type(value) is int:  # which almost all are, a hundred a second
+        return value if 0 <= value < 1 << 53 else None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1 << 53:
         return None
     return int(value)

@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 
 from voxpipe.analysis.call import Call
+from voxpipe.analysis.flow import FlowStatistics
 from voxpipe.analysis.latency import PARTS, Distribution
 from voxpipe.analysis.turns import AgentTurn, CallerTurn, seconds
 from voxpipe.audio import NS_PER_S
@@ -104,7 +105,7 @@ def overview(call: Call) -> dict[str, Any]:
             "started_at": call.started_at,
             "duration_s": seconds(call.duration_ns),
             "ended_because": accounts.because or "unknown",
-            "digits": accounts.digits,
+            "digits": accounts.digits if call.own or call.leg_uplink.chunks else None,
         },
         "session": {
             "sessions": configuration.sessions,
@@ -112,7 +113,7 @@ def overview(call: Call) -> dict[str, Any]:
             "format_changes": [{"line": change.line_no, **change.to_json()} for change in configuration.changes],
         },
         "audio": {
-            "flows": [flow.to_json() for flow in call.flows],
+            "flows": [_flow(call, flow) for flow in call.flows],
             "silence_frames": accounts.silence_frames if call.own else None,
             "heard": {side: heard.to_json() for side, heard in call.heard.items()},
         },
@@ -120,10 +121,22 @@ def overview(call: Call) -> dict[str, Any]:
         "latencies_ms": {name: found.to_json() for name, found in latencies(call).items()},
         "interruptions": [found.to_json() for found in accounts.interruptions.found],
         "tools": [use.to_json() for use in accounts.tools.found],
-        "losses": [loss.to_json() for loss in accounts.troubles.losses.values()],
+        "losses": _losses(call),
         "errors": [trouble.to_json() for trouble in call.troubles],
         "tokens": accounts.agent.tokens.to_json(),
     }
+
+
+def _flow(call: Call, flow: FlowStatistics) -> dict[str, Any]:
+    # A plain log need not tell of every stream, so there no chunk is not the same as no audio.
+    data = flow.to_json()
+    return data if call.own or flow.chunks else {**dict.fromkeys(data), "name": flow.name}
+
+
+def _losses(call: Call) -> list[dict[str, Any]] | None:
+    """The losses of a call; ``None`` for a plain log that has none, since it would not tell of them."""
+    losses = list(call.accounts.troubles.losses.values())
+    return [loss.to_json() for loss in losses] if call.own or any(loss.records for loss in losses) else None
 
 
 def _log(call: Call) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from voxpipe.analysis.events import LOCAL, RECEIVED, SENT, LogEvent, count_at
+from voxpipe.analysis.events import LOCAL, RECEIVED, SENT, LogEvent, as_count, count_at
 from voxpipe.audio import AudioFormat
 from voxpipe.dialects.openai import OPENAI
 from voxpipe.dialects.openai_beta import OPENAI_BETA, RENAMED
@@ -98,11 +98,11 @@ def audio_bytes(data: dict[str, Any], key: str) -> int | None:
     """
     audio = data.get(key)
     if isinstance(audio, dict):
-        return count_at(audio, "bytes")
+        return as_count(audio.get("bytes"))
     if isinstance(audio, str) and audio:
         return inline_bytes(audio)
     for name in ("bytes", "length", "size", "audio_bytes"):
-        if (size_bytes := count_at(data, name)) is not None:
+        if (size_bytes := as_count(data.get(name))) is not None:
             return size_bytes
     return None
 
