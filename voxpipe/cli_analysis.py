@@ -19,11 +19,11 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from voxpipe.analysis.call import Call, read_call
 from voxpipe.analysis.checks import check, faults, passed
 from voxpipe.analysis.junit import junit_report
-from voxpipe.analysis.overview import overview
+from voxpipe.analysis.overview import overview_of
 from voxpipe.analysis.reader import LogReader
 from voxpipe.analysis.rows import CallRow, Totals
 from voxpipe.analysis.slo import load_slo, slo_template
-from voxpipe.analysis.timeline import timeline
+from voxpipe.analysis.timeline import timeline_of
 from voxpipe.analysis.verdict import Verdict
 from voxpipe.analysis_tables import make_console, print_overview, print_rows, print_verdicts
 from voxpipe.errors import ConfigError, RecordError
@@ -62,13 +62,13 @@ def analyze_command(*logs: Path, json: Lenient = False, lenient: Lenient = False
     """
     paths, several = _find_logs(logs)
     if not several:
-        data = overview(_read(paths[0], lenient))
+        data = overview_of(_read(paths[0], lenient))
         if json:
             _print_json(data)
         else:
             print_overview(make_console(), data)
         return 0
-    found, unreadable = _read_all(paths, lenient, lambda call: (CallRow.of(call), overview(call) if json else None))
+    found, unreadable = _read_all(paths, lenient, lambda call: (CallRow.of(call), overview_of(call) if json else None))
     if json:
         totals = Totals.of([row for row, _ in found.values()]).to_json()
         calls = [data for _, data in found.values()]
@@ -156,11 +156,11 @@ def timeline_command(
     reader = LogReader(log, lenient=lenient)
     with _refusing(log):
         if output is None:
-            for line in timeline(reader):
+            for line in timeline_of(reader):
                 sys.stdout.write(f"{line}\n")
         else:
             with output.open("w", encoding="utf-8") as file:
-                file.writelines(f"{line}\n" for line in timeline(reader))
+                file.writelines(f"{line}\n" for line in timeline_of(reader))
     return 0
 
 

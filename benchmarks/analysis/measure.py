@@ -19,7 +19,7 @@ from long_log import write_long_log
 
 from voxpipe.analysis.call import read_call
 from voxpipe.analysis.checks import check
-from voxpipe.analysis.overview import overview
+from voxpipe.analysis.overview import overview_of
 
 SECONDS_AN_HOUR = 3_600
 
@@ -30,7 +30,7 @@ def read(path: Path) -> None:
     begin_s = time.perf_counter()
     call = read_call(path)
     check(call)
-    overview(call)
+    overview_of(call)
     took_s = time.perf_counter() - begin_s
     grown_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb) / 1024
     size_mb = path.stat().st_size / 1e6

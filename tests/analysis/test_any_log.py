@@ -15,9 +15,9 @@ from long_log import write_long_log
 from voxpipe.analysis.call import CallAccounts, read_call
 from voxpipe.analysis.checks import check
 from voxpipe.analysis.junit import junit_report
-from voxpipe.analysis.overview import overview
+from voxpipe.analysis.overview import overview_of
 from voxpipe.analysis.reader import LogReader
-from voxpipe.analysis.timeline import WORTH, timeline
+from voxpipe.analysis.timeline import WORTH, timeline_of
 
 TYPES = sorted({*WORTH, *CallAccounts()._takes})
 IDS = st.sampled_from(["a", "b"])
@@ -51,9 +51,9 @@ def test_any_values_are_read(tmp_path_factory: pytest.TempPathFactory, events: l
         lines.append(orjson.dumps(line) + b"\n")
     path.write_bytes(b"".join(lines))
     call = read_call(path)
-    assert orjson.loads(orjson.dumps(overview(call)))["log"]["lines"] == len(events)
+    assert orjson.loads(orjson.dumps(overview_of(call)))["log"]["lines"] == len(events)
     assert junit_report([(path, check(call))]).startswith(b"<?xml")
-    assert all(str(line) for line in timeline(LogReader(path)))
+    assert all(str(line) for line in timeline_of(LogReader(path)))
 
 
 def test_a_log_is_read_in_constant_memory(tmp_path: Path) -> None:
@@ -77,4 +77,4 @@ def test_the_long_log_is_that_of_a_call(tmp_path: Path) -> None:
     call = read_call(path)
     assert call.lines == lines
     assert [verdict.name for verdict in check(call) if verdict.status == "fails"] == ["no dead air"]
-    assert overview(call)["latencies_ms"]["turn"]["count"] == 6
+    assert overview_of(call)["latencies_ms"]["turn"]["count"] == 6

@@ -15,7 +15,7 @@ from virtual_call import HELLO_AND_WAIT, CallMaker, Script, silence, tone
 
 from voxpipe.analysis.call import read_call
 from voxpipe.analysis.latency import MARKS, PARTS, Distribution, Marks
-from voxpipe.analysis.overview import latencies, overview
+from voxpipe.analysis.overview import latencies, overview_of
 from voxpipe.analysis.uplink_marks import Positions, UplinkMarks
 
 MS = 1_000_000
@@ -126,7 +126,7 @@ async def test_a_barge_in_is_measured_to_the_last_frame(make_call: CallMaker, au
 async def test_a_turn_with_a_tool_is_answered_by_what_follows_it(make_call: CallMaker, autojump_clock: Any) -> None:
     """The acknowledgement, the greeting and every response are there; a greeting answers nobody."""
     call = await make_call(Script(audio=silence(3000) + tone(1000) + silence(3000)), "greeting")
-    turns = overview(read_call(log_of(call)))["turns"]
+    turns = overview_of(read_call(log_of(call)))["turns"]
     assert [turn["speaker"] for turn in turns] == ["agent", "caller", "agent"]
     agents = read_call(log_of(call)).accounts.agent.turns
     assert [agent.answers is not None for agent in agents] == [False, True]

@@ -13,12 +13,12 @@ from virtual_call import CallMaker, VirtualCall
 
 from voxpipe.analysis.legible import legible
 from voxpipe.analysis.reader import LogReader
-from voxpipe.analysis.timeline import LANES, WORTH, Line, timeline
+from voxpipe.analysis.timeline import LANES, WORTH, Line, timeline_of
 
 
 def lines_of(call: VirtualCall) -> list[Line]:
     """The timeline of a call."""
-    return list(timeline(LogReader(log_of(call))))
+    return list(timeline_of(LogReader(log_of(call))))
 
 
 async def test_the_story_of_a_call_can_be_read(make_call: CallMaker, autojump_clock: Any) -> None:
@@ -80,7 +80,7 @@ def test_a_plain_beta_log_has_the_same_timeline(tmp_path: Path) -> None:
     log.configure(beta_session())
     log.turn(1, said="hello \x1b[31mthere")
     log.answer(1, beta=True)
-    told = [str(line) for line in timeline(LogReader(log.write(tmp_path / "beta.jsonl")))]
+    told = [str(line) for line in timeline_of(LogReader(log.write(tmp_path / "beta.jsonl")))]
     assert any("confirmed: uplink slin24, downlink slin24, turn detection server_vad" in line for line in told)
     assert sum("first audio received" in line for line in told) == 1
     assert any(r"said: hello \x1b[31mthere" in line for line in told)
@@ -93,7 +93,7 @@ def test_a_storm_is_one_line(tmp_path: Path) -> None:
     log = PlainLog()
     for after_s in (0, 0.1, 0.1, 0.1, 2.0):
         log.add("error", {"error": {"code": "busy", "message": "Wait."}}, after_s=after_s)
-    lines = list(timeline(LogReader(log.write(tmp_path / "storm.jsonl"))))
+    lines = list(timeline_of(LogReader(log.write(tmp_path / "storm.jsonl"))))
     assert [line.count for line in lines] == [4, 1]
     assert "(x4)" in str(lines[0])
 
@@ -102,7 +102,7 @@ def test_audio_has_no_lines(tmp_path: Path) -> None:
     """Frames and chunks are not worth reading, however many there are."""
     log = PlainLog()
     conversation(log, 2)
-    assert len(list(timeline(LogReader(log.write(tmp_path / "audio.jsonl"))))) < 30 < len(log.lines) / 10
+    assert len(list(timeline_of(LogReader(log.write(tmp_path / "audio.jsonl"))))) < 30 < len(log.lines) / 10
 
 
 def test_every_lane_is_used() -> None:

@@ -1,4 +1,4 @@
-"""Checks of the audio: does it flow, and does it sound like what it is said to be?"""
+"""Checks of the audio: that it flows, and sounds like what it is said to be."""
 
 from __future__ import annotations
 

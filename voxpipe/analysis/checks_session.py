@@ -1,4 +1,4 @@
-"""Checks of the session: was it acknowledged before any audio, with the formats asked for, and do the bytes fit?"""
+"""Checks of the session: acknowledged before any audio, with the formats asked for, which the bytes fit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks of transcription and turn detection: were the caller's words written down, and were turns heard at all?"""
+"""Checks of transcription and turn detection: the caller's words written down, and turns heard at all."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def dead_air(call: Call, longer_than_s: float) -> list[DeadAir]:
     return found
 
 
-def overview(call: Call) -> dict[str, Any]:
+def overview_of(call: Call) -> dict[str, Any]:
     """Put everything that is known of a call into JSON data; null, or the word ``unknown``, is what is not."""
     accounts = call.accounts
     configuration = accounts.configuration

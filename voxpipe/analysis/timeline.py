@@ -159,7 +159,7 @@ MARKS = frozenset(
 FOLDED_NS = NS_PER_S
 
 
-def timeline(events: Iterable[LogEvent]) -> Iterator[Line]:
+def timeline_of(events: Iterable[LogEvent]) -> Iterator[Line]:
     """Turn a log into lines, in constant memory."""
     mark_ns: int | None = None
     waiting: Line | None = None
