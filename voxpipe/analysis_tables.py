@@ -214,9 +214,8 @@ def _print_troubles(console: Console, data: Data) -> None:
         table.add_row(f"[yellow]{loss['name']}[/]", str(loss["records"]), words, _lines(loss["lines"]))
     for error in data["errors"]:
         recovered = {True: "the call went on", False: "not recovered"}.get(error["recovered"], "recovery unknown")
-        words = (
-            f"{show(error['code'])}: {show(error['message'])} ({'harmless, ' if error['harmless'] else ''}{recovered})"
-        )
+        message = f": {show(error['message'])}" if error["message"] else ""
+        words = f"{show(error['code'])}{message} ({'harmless, ' if error['harmless'] else ''}{recovered})"
         table.add_row(f"[red]{show(error['kind'])}[/]", str(error["count"]), words, _lines(error["lines"]))
     sums = data["tokens"]["sums"]
     told = f"{data['tokens']['responses_told']} responses told, {data['tokens']['responses_untold']} did not"

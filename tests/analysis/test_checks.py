@@ -42,6 +42,7 @@ QUIET_ON_PLAIN = {
     "conversation: tool latency",
     "conversation: no dead air",
     "errors: no errors",
+    "errors: ended in peace",
     "errors: tools answered",
 }
 QUIET_ON_OURS = {
@@ -49,7 +50,6 @@ QUIET_ON_OURS = {
     "audio: played smoothly",
     "conversation: turn latency",
     "conversation: interruptions are exact",
-    "errors: ended in peace",
     "errors: the log is complete",
 }
 
@@ -199,6 +199,17 @@ def test_misread_audio_is_why_turn_detection_never_triggers(tmp_path: Path) -> N
     verdicts = judge(log.write(tmp_path / "swapped.jsonl"))
     assert "sounds misread (byte-swapped)" in verdicts["conversation: turn detection"].evidence
     assert faults(list(verdicts.values())) == [WRONG_FORMAT, NO_TURNS]
+
+
+def test_without_sizes_nothing_is_judged_by_durations(tmp_path: Path) -> None:
+    """A log that leaves audio out fails nothing for it: rates, gaps, levels and dead air are unknown."""
+    log = PlainLog(audio="absent")
+    log.configure(ga_session())
+    verdicts = judge(conversation(log).write(tmp_path / "absent.jsonl"))
+    unknown = {name for name, verdict in verdicts.items() if verdict.status == "unknown"}
+    assert failing(verdicts) == []
+    assert {"session: bytes a second fit the format", "audio: no gaps", "audio: level"} <= unknown
+    assert {"conversation: no dead air", "conversation: interruptions are exact"} <= unknown
 
 
 def test_half_samples_are_a_wrong_format(tmp_path: Path) -> None:

@@ -75,22 +75,23 @@ class AgentSide:
             return self.turns[-1] if self.turns else None
         return self._by_id.get(response_id)
 
-    def take_audio(self, event: LogEvent, duration_ns: int) -> bool:
-        """Audio of an answer came; tell whether it is the first of it."""
+    def take_audio(self, event: LogEvent, duration_ns: int | None) -> bool:
+        """Audio of an answer came, of known length or not; tell whether it is the first of it."""
         turn = self.find(text_at(event.data, "response_id"))
         if turn is None:  # a log that does not tell of responses
             return False
         turn.chunks += 1
+        turn.sized = turn.sized and duration_ns is not None
         first = turn.received_ns is None
         if turn.received_ns is None:
             turn.received_ns, turn.received_line = event.t_ns, event.line_no
             if turn.answers is not None and turn.answers.marks.received is None:
                 turn.answers.marks.received = event.t_ns
-        else:
+        elif turn.sized:
             starved_ns = event.t_ns - turn.received_ns - turn.audio_ns
             if starved_ns > turn.starved_ns:
                 turn.starved_ns, turn.starved_line = starved_ns, event.line_no
-        turn.audio_ns += duration_ns
+        turn.audio_ns += duration_ns or 0
         return first
 
     def take_words(self, event: LogEvent) -> None:
@@ -121,7 +122,7 @@ class AgentSide:
             turn.transcript = _said(dig(event.data, "response.output"))
         if turn.status == "cancelled" and turn.playout_ns is None and turn.received_ns is not None:
             turn.cut = True
-            turn.ended_ns = min(event.t_ns, turn.received_ns + turn.audio_ns)
+            turn.ended_ns = min(event.t_ns, turn.received_ns + turn.audio_ns) if turn.sized else event.t_ns
 
     def take_playout(self, event: LogEvent) -> None:
         """The first frame of an item was played."""
@@ -149,7 +150,7 @@ class AgentSide:
         for turn in self.turns:
             if turn.transcript is None and turn.words:
                 turn.transcript = "".join(turn.words)
-            if turn.status is None and turn.received_ns is not None and not turn.cut:
+            if turn.status is None and turn.received_ns is not None and turn.sized and not turn.cut:
                 turn.starved_ns = max(turn.starved_ns, t_ns - turn.received_ns - turn.audio_ns)
                 turn.starved_line = turn.starved_line or turn.received_line
 

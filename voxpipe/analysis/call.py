@@ -46,6 +46,8 @@ class CallAccounts:
         self.listeners = {"uplink": Listener(), "downlink": Listener()}
         self.summary: dict[str, Any] | None = None
         self.because: str | None = None
+        self.closed: tuple[int, int | None] | None = None
+        """Line and code of the connection's close, where the log tells it."""
         self.digits = 0
         self.gateway = False
         self.duration_ns = 0
@@ -85,6 +87,7 @@ class CallAccounts:
             "response.created": [self._create_response],
             "response.done": [self.agent.take_done],
             "session.closed": [self.troubles.take_end],
+            "connection.closed": [self._close],
             "gateway.started": [self._note_gateway],
         }
         for outcome in ("completed", "failed"):
@@ -143,7 +146,7 @@ class CallAccounts:
         key = AUDIO_KEYS[DELTA]
         size_bytes = audio_bytes(event.data, key)
         format_ = self.configuration.downlink
-        duration_ns = _duration_ns(format_, size_bytes) or 0
+        duration_ns = _duration_ns(format_, size_bytes)
         if self.agent.take_audio(event, duration_ns):
             self.downlink.begin()
         self.downlink.format = format_
@@ -204,7 +207,13 @@ class CallAccounts:
 
     def _take_summary(self, event: LogEvent) -> None:
         self.summary = event.data
-        self.because = text_at(event.data, "because")
+        self.because = text_at(event.data, "because") or self.because
+
+    def _close(self, event: LogEvent) -> None:
+        code, reason = count_at(event.data, "code"), text_at(event.data, "reason")
+        self.closed = event.line_no, code
+        known = [words for words in (None if code is None else f"code {code}", reason) if words]
+        self.because = ", ".join(["connection closed", *known])
 
     def _note_leg(self, _event: LogEvent) -> None:
         self.agent.tells_playout = True  # it is a log of ours

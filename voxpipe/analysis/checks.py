@@ -9,6 +9,7 @@ from voxpipe.analysis.troubles import FATAL, Trouble
 from voxpipe.analysis.verdict import FAILS, Judge, Verdict
 
 GROUP = "errors"
+NORMAL_CLOSE = 1000
 
 
 def no_errors(call: Call, slo: Slo) -> Verdict:
@@ -34,7 +35,7 @@ def _describe(kind: Trouble, call: Call) -> str:
     went_on = {True: "the call went on", False: "not recovered", None: "unknown whether the call went on"}[
         kind.recovered
     ]
-    return f"{often} {kind.kind} {kind.code}: {kind.message} ({went_on})"
+    return f"{often} {kind.kind} {kind.words} ({went_on})"
 
 
 def ended_in_peace(call: Call, _slo: Slo) -> Verdict:
@@ -42,12 +43,17 @@ def ended_in_peace(call: Call, _slo: Slo) -> Verdict:
     judge = Judge(GROUP, "ended in peace")
     fatal = [kind for kind in call.troubles if kind.kind in FATAL and kind.recovered is not True]
     if fatal:
-        words = "; ".join(f"{kind.kind}: {kind.message}" for kind in fatal)
+        words = "; ".join(f"{kind.kind}: {kind.message or kind.code}" for kind in fatal)
         lines = [line for kind in fatal for line in kind.lines]
         return judge.fails(words, lines, "the message says what was expected and what came")
-    if call.accounts.because is not None:
-        return judge.holds(call.accounts.because, [call.lines])
-    return judge.unknown("the log does not tell why the call ended")
+    because, closed = call.accounts.because, call.accounts.closed
+    if because is None:
+        return judge.unknown("the log does not tell why the call ended")
+    if call.accounts.summary is not None:
+        return judge.holds(because, [call.lines])
+    if closed is not None and closed[1] == NORMAL_CLOSE:
+        return judge.holds(because, [closed[0]])
+    return judge.unknown(because, [closed[0] if closed else None])
 
 
 def tools_answered(call: Call, slo: Slo) -> Verdict:

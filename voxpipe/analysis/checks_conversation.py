@@ -13,6 +13,7 @@ from voxpipe.audio import NS_PER_MS, NS_PER_S, PTIME_MS
 GROUP = "conversation"
 PATIENCE_NS = NS_PER_S
 """An answer that would have come later than the log's end, or than the caller's next words, is not missing."""
+UNSIZED = "how long the answers lasted is not in the log"
 UNHEARD_MS = 500
 """Audio that the caller surely had not heard when an estimate says so."""
 
@@ -93,7 +94,8 @@ def interruptions_exact(call: Call, slo: Slo) -> Verdict:
         advice = "truncate at what was played, counted in samples, not at the time since the answer began"
         return judge.fails(words, [line], advice)
     if not accounts.found:
-        return judge.unknown("nobody spoke over the agent")
+        unsure = not call.accounts.agent.tells_playout and _has_unsized(call)
+        return judge.unknown(UNSIZED if unsure else "nobody spoke over the agent")
     lines = [found.line_no for found in accounts.found]
     for found in accounts.found:
         fault = _inexact(found, slo)
@@ -129,6 +131,10 @@ def _inexact(found: Interruption, slo: Slo) -> tuple[str, str] | None:
     return None
 
 
+def _has_unsized(call: Call) -> bool:
+    return any(turn.begin_ns is not None and turn.end_ns is None for turn in call.accounts.agent.turns)
+
+
 def _told(found: Interruption) -> list[int]:
     return [line for _, _, line in found.truncations]
 
@@ -138,6 +144,8 @@ def no_dead_air(call: Call, slo: Slo) -> Verdict:
     judge = Judge(GROUP, "no dead air")
     if not call.accounts.caller.turns and not call.accounts.agent.turns:
         return judge.unknown("no turns in the log")
+    if _has_unsized(call):
+        return judge.unknown(UNSIZED)
     silences = dead_air(call, slo.dead_air_s)
     if silences:
         longest = max(silences, key=lambda silence: silence.duration_s)

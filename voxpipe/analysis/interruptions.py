@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from voxpipe.analysis.events import LogEvent, count_at, dig, text_at
 from voxpipe.analysis.turns import AgentTurn, Interruption
 
@@ -31,9 +33,11 @@ class Interruptions:
                 self._awaited.waiting_ns = max(0, agent.received_ns + agent.audio_ns - event.t_ns)
             self.found.append(self._awaited)
 
-    def take_audio(self, item_id: str | None, duration_ns: int) -> None:
-        """Audio of an item came."""
-        if item_id is not None:
+    def take_audio(self, item_id: str | None, duration_ns: int | None) -> None:
+        """Audio of an item came; one of unknown length makes nothing known of the item."""
+        if item_id is not None and duration_ns is None:
+            self.received_ms[item_id] = math.inf
+        elif item_id is not None and duration_ns is not None:
             self.received_ms[item_id] = self.received_ms.get(item_id, 0.0) + duration_ns / 1e6
             while len(self.received_ms) > FLOWING_ITEMS:
                 del self.received_ms[next(iter(self.received_ms))]

@@ -75,7 +75,7 @@ def dead_air(call: Call, longer_than_s: float) -> list[DeadAir]:
             begin_ns = turn.started_ns if turn.started_ns is not None else turn.ended_ns
             end_ns = turn.ended_ns if turn.ended_ns is not None else call.duration_ns
         else:
-            begin_ns, end_ns = turn.begin_ns, turn.end_ns or call.duration_ns
+            begin_ns, end_ns = turn.begin_ns, turn.end_ns if turn.end_ns is not None else call.duration_ns
         if begin_ns is not None:
             spoken.append((begin_ns, end_ns, turn.line_no))
     if not spoken:

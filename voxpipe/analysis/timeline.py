@@ -70,7 +70,7 @@ def _configured(words: str) -> Words:
 
 def _fault(event: LogEvent) -> str:
     told = ERRORS[event.type](event)
-    return "" if told is None else f"{event.type} {told[0]}: {told[1]}"
+    return "" if told is None else f"{event.type} {': '.join(words for words in told if words)}"
 
 
 def _answered(event: LogEvent) -> str:
@@ -115,6 +115,7 @@ WORTH: dict[str, tuple[str, Words]] = {
     "leg.started": (SESSION, _get("leg started, format {}, dialect {}", "format", "dialect")),
     "leg.format": (SESSION, _get("leg format: uplink {}, downlink {}", "uplink", "downlink")),
     "leg.summary": (SESSION, _get("ended: {}", "because")),
+    "connection.closed": (SESSION, _say("connection closed")),
     "audiosocket.closed": (CALLER, _get("{}", "because")),
     "turn.pressed": (CALLER, _get("key pressed: {}", "meaning")),
     "input_audio_buffer.speech_started": (CALLER, _say("speaks")),
@@ -144,7 +145,7 @@ WORTH: dict[str, tuple[str, Words]] = {
     "playout.overrun": (FAULTS, _say("no room for agent audio")),
     "playout.slip": (FAULTS, _say("the playout was late, its clock set anew")),
     "records.lost": (FAULTS, _get("{} records lost", "records")),
-    **{name: (FAULTS, _fault) for name in ERRORS if name != "response.done"},
+    **{name: (FAULTS, _fault) for name in ERRORS if name not in ("response.done", "connection.closed")},
 }
 """The events worth a line: the lane of each, and its words; no line where there are none."""
 MARKS = frozenset(
@@ -176,6 +177,8 @@ def timeline_of(events: Iterable[LogEvent]) -> Iterator[Line]:
         elif event.type in WORTH:
             lane, tell = WORTH[event.type]
             words = tell(event)
+            if event.type == "connection.closed" and (fault := _fault(event)):
+                lane, words = FAULTS, fault
         if not words:
             continue
         words = legible(words, LONGEST)

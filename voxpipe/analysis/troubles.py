@@ -34,6 +34,11 @@ class Trouble:
     lines: list[int] = attrs.field(factory=list)
     recovered: bool | None = None
 
+    @property
+    def words(self) -> str:
+        """Code and message, where there is one."""
+        return f"{self.code}: {self.message}" if self.message else self.code
+
     def to_json(self) -> dict[str, Any]:
         """Write the kind as JSON data."""
         return {**attrs.asdict(self), "recovered": "unknown" if self.recovered is None else self.recovered}

@@ -56,6 +56,8 @@ class AgentTurn:
     received_ns: int | None = None
     received_line: int | None = None
     audio_ns: int = 0
+    sized: bool = True
+    """Whether the length of every chunk is known."""
     chunks: int = 0
     playout_ns: int | None = None
     """When its first frame was played; ``None`` where the log has no playout."""
@@ -77,8 +79,8 @@ class AgentTurn:
 
     @property
     def end_ns(self) -> int | None:
-        """When the caller heard its end; else when what had come would have been spoken."""
-        if self.ended_ns is not None or self.begin_ns is None:
+        """When the caller heard its end; else when what had come would have been spoken, if its length is known."""
+        if self.ended_ns is not None or self.begin_ns is None or not self.sized:
             return self.ended_ns
         return self.begin_ns + self.audio_ns
 
@@ -91,7 +93,7 @@ class AgentTurn:
             "begin_s": seconds(self.begin_ns),
             "end_s": seconds(self.end_ns),
             "heard_by": "playout" if self.playout_ns is not None else "arrival",
-            "audio_s": seconds(self.audio_ns),
+            "audio_s": seconds(self.audio_ns) if self.sized else None,
             "status": self.status or "unknown",
             "reason": self.reason,
             "cut": self.cut,
