@@ -7,15 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import numpy as np
 import pytest
+import trio
 from edited_log import edited, with_data, without, write_records
 from judged import TALK, failing, judge, log_of
 from virtual_call import HELLO_AND_WAIT, CallMaker, Script, silence, tone
 
 from voxpipe.analysis.checks import faults, passed
 from voxpipe.analysis.slo import Slo
-from voxpipe.analysis.verdict import NO_TRANSCRIPTION
+from voxpipe.analysis.verdict import NO_TRANSCRIPTION, NO_TURNS, WRONG_FORMAT
+from voxpipe.audio import SLIN8
 from voxpipe.sansio.records import Record
+from voxpipe.testing import load_speech
+from voxpipe.testing.caller_run import SPEECH
+from voxpipe.testing.scenario import CallTool, Scenario, Step, Trigger
+from voxpipe.tools import Tool
 
 SCENARIO_FAULTS = [
     ("no-ack", {"session: acknowledged", "audio: nothing dropped", "errors: ended in peace"}),
@@ -79,7 +86,28 @@ OWN_FAULTS: list[tuple[Callable[[list[Record]], list[Record]], str, str]] = [
         "6 slips",
     ),
     (lambda records: records[:-1], "errors: the log is complete", "no leg.summary"),
+    (lambda records: records * 2, "errors: the log is complete", "time goes back 1 times"),
+    (
+        lambda records: [*records[:9], told(records, "records.lost", records=7), *records[9:]],
+        "errors: the log is complete",
+        "7 records were lost",
+    ),
+    (
+        lambda records: [*records, told(records, "leg.failed", error="RemoteProtocolError", message="half a frame")],
+        "errors: ended in peace",
+        "leg.failed: half a frame",
+    ),
+    (
+        lambda records: [*records, told(records, "playout.overrun", bytes=4_800)],
+        "audio: nothing dropped",
+        "4800 bytes of the agent's audio",
+    ),
 ]
+
+
+def told(call: list[Record], event_type: str, **data: Any) -> Record:
+    """A further record of our own, at the end of the call."""
+    return attrs.evolve(call[-1], event_type=event_type, event_data=data)
 
 
 def frames_after_the_cut(records: list[Record], count: int) -> list[Record]:
@@ -135,6 +163,65 @@ async def test_transcription_that_is_switched_off_is_named(make_call: CallMaker,
     verdicts = judge(log_of(call))
     assert faults(list(verdicts.values())) == [NO_TRANSCRIPTION]
     assert passed(list(judge(log_of(call), Slo(missing_transcripts_percent=100)).values()))
+
+
+async def test_a_caller_whose_bytes_are_swapped_is_heard_as_such(make_call: CallMaker, autojump_clock: Any) -> None:
+    """A whole call of misread speech: the detectors of the live path told it, and the checklist names the fault."""
+    speech = np.frombuffer(load_speech(SPEECH, SLIN8), "<i2").byteswap().tobytes()
+    call = await make_call(Script(audio=speech))
+    verdict = judge(log_of(call))["audio: sounds like its format"]
+    assert (verdict.status, verdict.fault) == ("fails", WRONG_FORMAT)
+    assert "byte-swapped" in verdict.evidence
+    assert {call.records[line - 1].event_type for line in verdict.lines} == {"audio.suspect"}
+
+
+async def test_a_caller_too_quiet_to_be_heard(make_call: CallMaker, autojump_clock: Any) -> None:
+    """Twenty seconds of a whisper in a real call: no turn, and the level is named as the cause."""
+    call = await make_call(Script(audio=tone(20_000, amplitude=40)))
+    verdicts = judge(log_of(call))
+    assert set(failing(verdicts)) == {"audio: level", "conversation: turn detection"}
+    assert faults(list(verdicts.values())) == [NO_TURNS]
+    assert "the caller's level is too low" in verdicts["conversation: turn detection"].evidence
+
+
+async def test_turns_that_a_key_ends_are_turns(make_call: CallMaker, autojump_clock: Any) -> None:
+    """Without turn detection, and with commits: nothing about turns fails, and the answers' latency is known."""
+    session = {"turn_detection": {"type": "none"}, "push_to_talk": "#"}
+    script = Script(audio=tone(1000) + silence(6000), extra=((1.2, b"\x03\x00\x01#"),))
+    verdicts = judge(log_of(await make_call(script, session=session)))
+    assert failing(verdicts) == []
+    assert verdicts["conversation: turn detection"].status == "holds"
+    assert verdicts["conversation: answer latency"].status == "holds"
+
+
+async def test_tools_are_judged(make_call: CallMaker, autojump_clock: Any) -> None:
+    """One that answers holds, one that raises fails, with its words."""
+    for tool, status in ((look_up, "holds"), (broken, "fails")):
+        scenario = Scenario("asks", "calls tools", (Step(Trigger.READY, 0.1, CallTool(tool.__name__)),))
+        call = await make_call(Script(audio=tone(500) + silence(5500)), scenario, own_tools=[Tool(tool)])
+        verdicts = judge(log_of(call))
+        assert verdicts["errors: tools answered"].status == status
+        assert failing(verdicts) == (["errors: tools answered"] if status == "fails" else [])
+    assert "no such order" in verdicts["errors: tools answered"].evidence
+
+
+async def look_up() -> str:
+    """Look up an order."""
+    await trio.sleep(0.5)
+    return "on its way"
+
+
+async def broken() -> str:
+    """Look up an order that there is not."""
+    raise LookupError("no such order")
+
+
+async def test_a_session_that_was_tried_again_was_survived(make_call: CallMaker, autojump_clock: Any) -> None:
+    """The first formats were refused, the second taken: the refusal is an error that the call went on after."""
+    call = await make_call(HELLO_AND_WAIT, "second-format-only", provider={"formats": ["pcm24", "ulaw8"]})
+    verdicts = judge(log_of(call))
+    assert failing(verdicts) == ["errors: no errors"]
+    assert "the call went on" in verdicts["errors: no errors"].evidence
 
 
 LIMITS = [

@@ -53,6 +53,28 @@ def other_beta_format() -> PlainLog:
     return conversation(log)
 
 
+def strange_format() -> PlainLog:
+    """A format that nobody has a name for is confirmed."""
+    log = PlainLog()
+    log.configure(ga_session(), ga_session(uplink={"type": "audio/opus"}))
+    return log
+
+
+def refused_transcription() -> PlainLog:
+    """Transcription was asked for, and the confirmed session has none."""
+    log = PlainLog()
+    log.configure(ga_session(), ga_session(transcription=None))
+    return log
+
+
+def noisy_turn() -> PlainLog:
+    """A turn that does not end, though a short silence would end it."""
+    log = plain()
+    log.add("input_audio_buffer.speech_started", {"item_id": "item_c1"})
+    log.uplink(log.at_s + 70)
+    return log
+
+
 def changed_format() -> PlainLog:
     """The downlink format changes in mid-call."""
     log = conversation(plain(), 1)

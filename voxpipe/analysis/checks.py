@@ -78,6 +78,9 @@ def evidence_complete(call: Call, _slo: Slo) -> Verdict:
         f"{call.skipped} lines are no records ({'; '.join(call.skipped_faults)})" if call.skipped else "",
         f"{lost.total} records were lost for want of room" if lost.total else "",
         f"{call.missing_lines} lines are missing" if call.missing_lines and not lost.total else "",
+        f"time goes back {call.steps_back} times, as in a file of several calls"
+        if call.own and call.steps_back
+        else "",
         "the last line is torn" if call.torn else "",
         "there is no leg.summary at its end" if call.own and call.accounts.summary is None else "",
     ]

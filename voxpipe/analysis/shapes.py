@@ -47,7 +47,7 @@ class OwnShape:
         self.missing_lines = 0
         self.steps_back = 0
         self._next_seq = 0
-        self._t_ns = 0
+        self._t_ns = self._told_ns = 0
 
     def read(self, tree: dict[str, Any], line_no: int) -> LogEvent:
         """See ``Shape``."""
@@ -69,10 +69,10 @@ class OwnShape:
         if seq > self._next_seq:
             self.missing_lines += seq - self._next_seq
         self._next_seq = seq + 1
-        if t_ns < self._t_ns:
+        if t_ns < self._told_ns:
             self.steps_back += 1
-            t_ns = self._t_ns
-        self._t_ns = t_ns
+        self._told_ns = t_ns
+        self._t_ns = t_ns = max(t_ns, self._t_ns)
         return LogEvent(line_no, t_ns, direction, NEW_NAMES.get(name, name), data)
 
 
@@ -86,7 +86,7 @@ class PlainShape:
         self._type_key = type_key
         self._data_key = data_key
         self._start: datetime | None = None
-        self._t_ns = 0
+        self._t_ns = self._told_ns = 0
         self._append_name = ""
 
     def read(self, tree: dict[str, Any], line_no: int) -> LogEvent:
@@ -117,11 +117,11 @@ class PlainShape:
         if self._start is None:
             self._start = time
         t_ns = (time - self._start) // timedelta(microseconds=1) * 1000
-        if t_ns < self._t_ns:
+        if t_ns < self._told_ns:
             self.steps_back += 1
-            t_ns = self._t_ns
-        self._t_ns = t_ns
-        return t_ns
+        self._told_ns = t_ns
+        self._t_ns = max(t_ns, self._t_ns)
+        return self._t_ns
 
 
 def recognise(tree: dict[str, Any], line_no: int) -> Shape:
