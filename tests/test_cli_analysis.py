@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import attrs
 import pytest
-from command import run
+from command import COMMAND, ENVIRON, run
 from faulty_logs import no_transcription, plain, server_error
 from plain_log import PlainLog, conversation, ga_session
 from virtual_call import HELLO_AND_WAIT, CallMaker
@@ -177,7 +178,11 @@ def test_check_writes_junit(tmp_path: Path, bad: Path) -> None:
     server_error().write(tmp_path / "errors.jsonl")
     (tmp_path / "broken.jsonl").write_text("no log\n")
     report = tmp_path / "report.xml"
-    assert run("check", tmp_path, "--junit", report).returncode == 1
+    done = run("check", tmp_path, "--junit", report, "--json")
+    assert done.returncode == 1
+    told = {Path(path).name: judged for path, judged in json.loads(done.stdout).items()}
+    assert "expected JSON" in told["broken.jsonl"]["error"]
+    assert {judged["passed"] for judged in told.values()} == {False}
     suites = ElementTree.parse(report).getroot().findall("testsuite")
     assert [suite.get("tests") for suite in suites] == [str(len(CHECKS)), str(len(CHECKS)), "1"]
     failures = {case.get("name"): case.find("failure") for case in suites[0] if case.find("failure") is not None}
@@ -233,6 +238,23 @@ def test_timeline_prints_or_writes(tmp_path: Path, good: Path) -> None:
     written = run("timeline", good, "-o", tmp_path / "timeline.txt")
     assert (written.returncode, written.stdout) == (0, "")
     assert (tmp_path / "timeline.txt").read_text(encoding="utf-8") == printed.stdout
+
+
+def test_a_timeline_may_be_looked_at_in_part(tmp_path: Path) -> None:
+    """A reader that stops after the first line ends the command without a word."""
+    log = plain()
+    for number in range(3_000):
+        log.add("error", {"error": {"code": str(number), "message": "No."}})
+    path = log.write(tmp_path / "long.jsonl")
+    command = [*COMMAND, "timeline", str(path)]
+    process = subprocess.Popen(command, env=ENVIRON, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    with process.stdout, process.stderr:
+        assert "connected" in process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.wait(20) == 0
 
 
 def test_timeline_of_no_log_is_refused(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ Exit status: 0 all is well, 1 a check fails or some of several logs cannot be re
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -33,7 +34,7 @@ FAILED = 1
 SHOWN_FROM_BYTES = 8_000_000
 """A smaller log is read before a bar could be looked at."""
 GATEWAY_LOG = "expected the log of a call, got that of a gateway"
-Lenient = Annotated[bool, Parameter(negative=())]
+Flag = Annotated[bool, Parameter(negative=())]
 T = TypeVar("T")
 
 
@@ -44,7 +45,7 @@ def register(app: App) -> None:
     app.command(timeline_command, name="timeline")
 
 
-def analyze_command(*logs: Path, json: Lenient = False, lenient: Lenient = False) -> int:
+def analyze_command(*logs: Path, json: Flag = False, lenient: Flag = False) -> int:
     """Tell what a call came to: session, audio, conversation, latencies, interruptions, losses, errors, tokens.
 
     Takes voxpipe's own logs, and plain Realtime logs: JSON lines with timestamp, event_type and event_data, or
@@ -81,9 +82,9 @@ def analyze_command(*logs: Path, json: Lenient = False, lenient: Lenient = False
 def check_command(
     *logs: Path,
     slo: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
-    json: Lenient = False,
+    json: Flag = False,
     junit: Path | None = None,
-    lenient: Lenient = False,
+    lenient: Flag = False,
 ) -> int:
     """Go through the checklist of a call: a verdict for each question, with the lines to look at and what to do.
 
@@ -99,7 +100,8 @@ def check_command(
     slo
         TOML file with a table [slo]; the limits it leaves out keep their defaults. - prints the table and ends.
     json
-        Print the verdicts as JSON, by log.
+        Print the verdicts as JSON, by log: {"passed", "faults", "verdicts"}, or {"passed", "error"} for one that
+        cannot be read.
     junit
         Write them to this file, too, as a JUnit report.
     lenient
@@ -120,7 +122,8 @@ def check_command(
         results: list[tuple[Path, Sequence[Verdict] | str]] = [*found.items(), *unreadable.items()]
         junit.write_bytes(junit_report(results))
     if json:
-        _print_json({str(path): _verdicts(verdicts) for path, verdicts in found.items()})
+        judged = {str(path): _verdicts(verdicts) for path, verdicts in found.items()}
+        _print_json({**judged, **{str(path): {"passed": False, "error": words} for path, words in unreadable.items()}})
     else:
         console = make_console()
         for path, verdicts in found.items():
@@ -137,7 +140,7 @@ def _verdicts(verdicts: list[Verdict]) -> dict[str, object]:
 
 
 def timeline_command(
-    log: Path, *, output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None, lenient: Lenient = False
+    log: Path, *, output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None, lenient: Flag = False
 ) -> int:
     """Print the timeline of a call: one line an event worth reading, in lanes, with the line of the log at its end.
 
@@ -155,12 +158,16 @@ def timeline_command(
     """
     reader = LogReader(log, lenient=lenient)
     with _refusing(log):
+        lines = (f"{line}\n" for line in timeline_of(reader))
         if output is None:
-            for line in timeline_of(reader):
-                sys.stdout.write(f"{line}\n")
+            try:
+                sys.stdout.writelines(lines)
+                sys.stdout.flush()
+            except BrokenPipeError:  # whoever looked has seen enough (``| head``)
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         else:
             with output.open("w", encoding="utf-8") as file:
-                file.writelines(f"{line}\n" for line in timeline_of(reader))
+                file.writelines(lines)
     return 0
 
 

@@ -204,6 +204,17 @@ def test_misread_audio_is_why_turn_detection_never_triggers(tmp_path: Path) -> N
     assert faults(list(verdicts.values())) == [WRONG_FORMAT, NO_TURNS]
 
 
+def test_an_answer_may_begin_after_the_caller_went_on(tmp_path: Path) -> None:
+    """The response to what was said first is created while the caller speaks again: the first turn was answered."""
+    log = plain()
+    log.turn(1)
+    log.add("input_audio_buffer.speech_started", {"item_id": "item_c2"}, after_s=0.05)
+    log.add("response.created", {"response": {"id": "resp_1"}}, after_s=0.05)
+    log.add("input_audio_buffer.speech_stopped", {"item_id": "item_c2"}, after_s=3)
+    log.answer(2)
+    assert judge(log.write(tmp_path / "on.jsonl"))["conversation: turns are answered"].evidence.startswith("2 of 2")
+
+
 def test_without_sizes_nothing_is_judged_by_durations(tmp_path: Path) -> None:
     """A log that leaves audio out fails nothing for it: rates, gaps, levels and dead air are unknown."""
     log = PlainLog(audio="absent")

@@ -17,6 +17,7 @@ from voxpipe.analysis.call import read_call
 from voxpipe.analysis.latency import MARKS, PARTS, Distribution, Marks
 from voxpipe.analysis.overview import latencies, overview_of
 from voxpipe.analysis.uplink_marks import Positions, UplinkMarks
+from voxpipe.testing.network import Direction, Network, NetworkStream
 
 MS = 1_000_000
 
@@ -73,6 +74,22 @@ async def test_a_real_turn_is_accounted_for_to_the_nanosecond(make_call: CallMak
     last_word = next(r for r in call.of("audiosocket.received") if r.t_ns >= turn.marks.spoken)
     first_frame = call.of("playout.started")[0]
     assert turn.marks.whole_ns == first_frame.t_ns - last_word.t_ns
+
+
+@pytest.mark.parametrize(("up_s", "down_s"), [(0.1, 0.0), (0.0, 0.1), (0.15, 0.05)])
+async def test_a_slow_network_is_in_the_part_it_belongs_to(
+    make_call: CallMaker, autojump_clock: Any, up_s: float, down_s: float
+) -> None:
+    """The way there and back is in the detection of the turn's end alone, and the acknowledgement took as long."""
+    network = Network(outgoing=Direction(delay_s=up_s), incoming=Direction(delay_s=down_s))
+    call = await make_call(HELLO_AND_WAIT, shape=lambda stream, nursery: NetworkStream(stream, network, nursery))
+    read = read_call(log_of(call))
+    (turn,) = read.accounts.caller.turns
+    parts = turn.marks.parts()
+    assert parts["detection"] == pytest.approx((up_s + down_s) * 1e9, abs=20 * MS)
+    assert parts["configured_silence"] == pytest.approx(500 * MS, abs=20 * MS)
+    assert (parts["response"], parts["generation"]) == pytest.approx((0, 300 * MS), abs=MS)
+    assert latencies(read)["acknowledgement"].max_ms == pytest.approx((up_s + down_s) * 1000, abs=1)
 
 
 @pytest.mark.parametrize(

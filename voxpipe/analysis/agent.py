@@ -61,7 +61,8 @@ class AgentSide:
         self.turns.append(turn)
         if turn.response_id is not None:
             self._by_id[turn.response_id] = turn
-        asked = caller_turns[-1] if caller_turns and caller_turns[-1].ended_ns is not None else None
+        # The caller may have gone on speaking before the answer to what was said so far was begun.
+        asked = next((asked for asked in reversed(caller_turns) if asked.ended_ns is not None), None)
         if asked is not None and asked.marks.created is None:
             asked.marks.created, asked.answer_id = event.t_ns, turn.response_id
             turn.answers = asked

@@ -92,12 +92,12 @@ def _tool(event: LogEvent) -> str:
     fields = fields_of(event)
     if event.type == "response.output_item.done" and fields["item_type"] != "function_call":
         return ""
-    return f"asked for {fields['name']}({fields['arguments'] or ''})"
+    return f"asked for {_shown(fields['name'])}({fields['arguments'] or ''})"
 
 
 def _sent_item(event: LogEvent) -> str:
     if text_at(event.data, "item.type") == "function_call_output":
-        return f"result sent: {text_at(event.data, 'item.output')}"
+        return f"result sent: {_shown(dig(event.data, 'item.output'))}"
     return ""
 
 
@@ -136,7 +136,7 @@ WORTH: dict[str, tuple[str, Words]] = {
     "playout.cut": (AGENT, _cut),
     "conversation.item.truncate": (AGENT, _get("{} truncated at {} ms", "item_id", "audio_end_ms")),
     "truncation.corrected": (AGENT, _get("truncation corrected to {} ms", "counted_ms")),
-    "response.output_item.done": (TOOLS, _tool),
+    **dict.fromkeys(("response.output_item.done", "response.function_call_arguments.done"), (TOOLS, _tool)),
     "conversation.item.create": (TOOLS, _sent_item),
     "tool.called": (TOOLS, _get("{} called", "name")),
     "tool.answered": (TOOLS, _get("{} answered after {} ms", "name", "duration_ms")),
@@ -178,6 +178,7 @@ def timeline_of(events: Iterable[LogEvent]) -> Iterator[Line]:
             digit = text_at(event.data, "digit") or ""
             words = f"pressed {digit}" if digit else ""
         elif event.type in WORTH:
+            heard = None if event.type == "response.created" else heard
             lane, tell = WORTH[event.type]
             words = tell(event)
             if event.type == "connection.closed" and (fault := _fault(event)):
