@@ -110,6 +110,8 @@ PLAIN_FAULTS: list[tuple[Callable[[], PlainLog], str, str, str]] = [
     (logs.null_transcripts, "transcription: transcripts arrive", "", "2 null"),
     (logs.failed_transcription, "transcription: transcripts arrive", "", "1 failed: Not understood."),
     (logs.no_turns, "conversation: turn detection", NO_TURNS, "no turn was heard in 20.0 s"),
+    (logs.no_turns_at_the_wrong_rate, "conversation: turn detection", NO_TURNS, "do not fit slin24"),
+    (logs.no_turns_of_unknown_audio, "conversation: turn detection", NO_TURNS, "of unknown level"),
     (lambda: logs.no_turns(threshold=0.9), "conversation: turn detection", NO_TURNS, "threshold is too high"),
     (logs.detection_off, "conversation: turn detection", NO_TURNS, "turn detection is off, and nothing was committed"),
     (logs.endless_turn, "conversation: turn detection", NO_TURNS, "silence_duration_ms 4000"),

@@ -145,6 +145,21 @@ def no_turns(**vad: Any) -> PlainLog:
     return log
 
 
+def no_turns_at_the_wrong_rate() -> PlainLog:
+    """The same, of audio at 8 kHz which is sent as 24 kHz."""
+    log = plain()
+    log.uplink(log.at_s + 20, frame_bytes=320)
+    return log
+
+
+def no_turns_of_unknown_audio() -> PlainLog:
+    """The same in a log that leaves audio out."""
+    log = PlainLog(audio="absent", camel=True)
+    log.configure(beta_session())
+    log.uplink(log.at_s + 20)
+    return log
+
+
 def detection_off() -> PlainLog:
     """The same without turn detection, and nothing is committed."""
     log = plain(turn_detection=None)

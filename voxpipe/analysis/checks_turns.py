@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from voxpipe.analysis.call import Call
+from voxpipe.analysis.checks_session import rate_of
 from voxpipe.analysis.configuration import OFF, UNKNOWN, Setting
 from voxpipe.analysis.events import dig
 from voxpipe.analysis.slo import Slo
@@ -89,12 +90,13 @@ def turns_heard(call: Call, slo: Slo) -> Verdict:
     detection: Setting = facts.turn_detection if facts is not None else UNKNOWN
     if turns:
         return _turns_end(call, slo, judge, detection)
-    sent_s = call.uplink.seconds
-    if not call.uplink.chunks:
+    sent_s = call.uplink.span_s
+    if sent_s is None:
         return judge.unknown("no caller audio was sent")
-    if sent_s is None or sent_s < slo.turn_within_s:
-        known = "an unknown length" if sent_s is None else f"{sent_s:.1f} s"
-        return judge.unknown(f"no turn was heard in {known} of caller audio; judged from {slo.turn_within_s:g} s")
+    if sent_s < slo.turn_within_s:
+        return judge.unknown(
+            f"no turn was heard in {sent_s:.1f} s of caller audio; judged from {slo.turn_within_s:g} s"
+        )
     lines = [facts.line_no if facts is not None else None, call.uplink.first_line, call.uplink.last_line]
     words = f"no turn was heard in {sent_s:.1f} s of caller audio"
     if detection == OFF and not call.accounts.caller.commits_sent:
@@ -107,6 +109,12 @@ def turns_heard(call: Call, slo: Slo) -> Verdict:
 def _cause(call: Call, slo: Slo, detection: Setting) -> tuple[str, str]:
     heard = call.heard["uplink"]
     settings = _settings(detection)
+    rate = rate_of(call.uplink)
+    if rate is not None and abs(rate - 1) * 100 > slo.rate_percent:
+        return (
+            f"its bytes a second do not fit {call.uplink.format}",
+            "mend the format first, see the check of the bytes",
+        )
     if heard.suspicions:
         return (
             f"the audio sounds misread ({heard.suspicions[0][0]})",

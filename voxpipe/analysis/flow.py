@@ -18,9 +18,9 @@ class FlowStatistics:
     """One stream of audio; what the log does not say is ``None``.
 
     ``real_time_factor`` is seconds of audio for each second of time from the first chunk to the end of the last one,
-    pauses between answers left out; ``rate_factor`` is the same for the typical second of a stream without them.
-    ``steady`` is the share of seconds within a tenth of that one. ``unsized_chunks`` are those whose size is not in the
-    log.
+    pauses between answers left out; ``rate_factor`` is the same for the typical second of a stream without them, and
+    ``steady`` the share of seconds within a tenth of that one. ``span_s`` is the time from the first chunk to the last.
+    ``unsized_chunks`` are those whose size is not in the log.
     """
 
     name: str
@@ -29,6 +29,7 @@ class FlowStatistics:
     unsized_chunks: int
     bytes: int
     seconds: float | None
+    span_s: float | None
     real_time_factor: float | None
     rate_factor: float | None
     bytes_per_s: float | None
@@ -142,6 +143,7 @@ class Flow:
             unsized_chunks=self._unsized,
             bytes=self.bytes,
             seconds=round(self.audio_ns / NS_PER_S, 3) if known or not self.chunks else None,
+            span_s=None if self.first_ns is None else round((self.last_ns - self.first_ns) / NS_PER_S, 3),
             real_time_factor=round(self._timed_ns / self._span_ns, 4) if known and self._span_ns else None,
             rate_factor=typical_ms / 1000 if known and steady and typical_ms else None,
             bytes_per_s=typical_bytes if steady and typical_bytes and not self._unsized else None,

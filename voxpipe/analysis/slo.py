@@ -29,7 +29,9 @@ class Slo:
     barge_in_ms: float = _limit(200.0, "longest time from speech_started to the agent's silence")
     tool_ms: float = _limit(10_000.0, "longest time a tool's result was waited for")
     dead_air_s: float = _limit(8.0, "longest silence of both sides")
-    turn_within_s: float = _limit(15.0, "caller audio within which turn detection must have heard a turn")
+    turn_within_s: float = _limit(
+        15.0, "time of sending caller audio within which turn detection must have heard a turn"
+    )
     longest_turn_s: float = _limit(60.0, "longest turn of the caller, beyond which its end was probably not heard")
     gap_ms: float = _limit(500.0, "longest gap in the caller's audio, and in an answer's audio beyond what waits")
     drift_percent: float = _limit(2.0, "seconds of caller audio against the clock, gaps aside")
