@@ -156,8 +156,8 @@ def timeline_command(
     lenient
         Skip lines that are no records.
     """
-    reader = LogReader(log, lenient=lenient)
-    with _refusing(log):
+    with _refusing(log), _progress([] if output is None else [log]) as progress:
+        reader = LogReader(log, lenient=lenient, on_progress=progress(log))
         lines = (f"{line}\n" for line in timeline_of(reader))
         if output is None:
             try:

@@ -81,6 +81,14 @@ OWN_FAULTS: list[tuple[Callable[[list[Record]], list[Record]], str, str]] = [
     (lambda records: frames_after_the_cut(records, 3), "conversation: interruptions are exact", "3 frames were played"),
     (lambda records: cut_late(records, 400_000_000), "conversation: interruptions are exact", "silent 400 ms after"),
     (
+        lambda records: [
+            attrs.evolve(record, event_type="playout.finished") if record.event_type == "playout.cut" else record
+            for record in cut_late(records, 700_000_000)
+        ],
+        "conversation: interruptions are exact",
+        "silent 700 ms after",
+    ),
+    (
         lambda records: [*records[:-1], attrs.evolve(records[-1], event_type="playout.slip")] * 6,
         "audio: played smoothly",
         "6 slips",
