@@ -10,7 +10,7 @@ import faulty_logs as logs
 import numpy as np
 import pytest
 from faulty_logs import plain
-from judged import TALK, failing, judge, log_of
+from judged import ONLY_OURS, TALK, failing, judge, log_of
 from plain_log import PCM, VAD, PlainLog, conversation, ga_session
 from virtual_call import CallMaker
 
@@ -139,6 +139,30 @@ def test_a_fault_of_a_plain_log_is_named(
     assert verdict.fault == fault
     assert verdict.lines != ()
     assert_matches(verdict, words)
+
+
+def test_every_check_is_seen_to_fail() -> None:
+    """Each one that a plain log can fail is failed by one above or below; test_checks_calls.py has the others."""
+    triggered = {name for _, name, _, _ in PLAIN_FAULTS} | {name for _, name, _, _ in AUDIO_FAULTS}
+    assert triggered | ONLY_OURS == QUIET_ON_PLAIN | QUIET_ON_OURS
+    assert triggered & ONLY_OURS == set()
+
+
+def test_errors_that_change_nothing_are_harmless(tmp_path: Path) -> None:
+    """What a client meets when its command crosses the provider's event is counted, and fails nothing."""
+    log = plain()
+    for code, words in HARMLESS:
+        log.add("error", {"error": {"code": code, "message": words}}, after_s=0.1)
+    verdict = judge(conversation(log).write(tmp_path / "harmless.jsonl"))["errors: no errors"]
+    assert (verdict.status, verdict.evidence) == ("holds", f"none, {len(HARMLESS)} harmless")
+
+
+HARMLESS = [
+    ("response_cancel_not_active", "Cancellation failed: no active response found"),
+    ("conversation_already_has_active_response", "Conversation already has an active response"),
+    ("input_audio_buffer_commit_empty", "buffer too small"),
+    ("invalid_value", "Audio content of 2650ms is already shorter than 9100ms"),
+]
 
 
 def assert_matches(verdict: Verdict, words: str) -> None:

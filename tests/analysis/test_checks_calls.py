@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import trio
 from edited_log import edited, with_data, without, write_records
-from judged import TALK, failing, judge, log_of
+from judged import ONLY_OURS, TALK, failing, judge, log_of
 from virtual_call import HELLO_AND_WAIT, CallMaker, Script, silence, tone
 
 from voxpipe.analysis.checks import faults, passed
@@ -149,6 +149,13 @@ async def test_a_fault_in_a_log_of_ours_is_named(
     verdict = judge(write_records(tmp_path / "bad.jsonl", change(call.records)))[name]
     assert verdict.status == "fails", verdict
     assert words in verdict.evidence
+
+
+def test_every_check_of_ours_is_seen_to_fail() -> None:
+    """What no plain log can fail is failed by a real call, an edited log or a limit."""
+    of_scenarios = {name for _, names in SCENARIO_FAULTS for name in names}
+    triggered = of_scenarios | {name for _, name, _ in OWN_FAULTS} | {name for _, _, name in LIMITS}
+    assert triggered >= ONLY_OURS
 
 
 async def test_a_log_with_holes_is_not_complete(make_call: CallMaker, autojump_clock: Any, tmp_path: Path) -> None:

@@ -88,6 +88,16 @@ def test_a_plain_beta_log_has_the_same_timeline(tmp_path: Path) -> None:
     assert all(re.fullmatch(r" +\d+\.\d{3} +(\+\d+\.\d{3} +)?\w+ +\S.*\[\d+\]", line) for line in told)
 
 
+def test_in_a_plain_log_the_agent_begins_with_its_first_audio(tmp_path: Path) -> None:
+    """Without a playout in the log, the first audio of an answer is the turn mark; each answer has one."""
+    log = PlainLog()
+    conversation(log, 2)
+    lines = list(timeline_of(LogReader(log.write(tmp_path / "plain.jsonl"))))
+    first = [index for index, line in enumerate(lines) if line.words == "first audio received"]
+    assert len(first) == 2
+    assert [lines[index + 1].since_ns for index in first] == [lines[i + 1].t_ns - lines[i].t_ns for i in first]
+
+
 def test_a_storm_is_one_line(tmp_path: Path) -> None:
     """What repeats within a second is told once, with its count; a second later it is told again."""
     log = PlainLog()

@@ -1,7 +1,8 @@
 """The readable timeline: a line for each event worth reading, in lanes, as the log goes by.
 
 Each line has the time from the beginning of the log, the time since the latest turn mark (a party began or ended to
-speak), the lane, what happened, and the line of the log. What repeats within a second is told once, with its count.
+speak; where no playout is logged, the agent begins with its first audio), the lane, what happened, and the line of the
+log. What repeats within a second is told once, with its count.
 """
 
 from __future__ import annotations
@@ -168,12 +169,16 @@ def timeline_of(events: Iterable[LogEvent]) -> Iterator[Line]:
     mark_ns: int | None = None
     waiting: Line | None = None
     heard: str | None = None
+    tells_playout = False
     for event in events:
         lane, words = CALLER, ""
+        is_mark = event.type in MARKS
+        tells_playout = tells_playout or event.type == "leg.started"
         if event.type == "response.output_audio.delta":
             response_id = text_at(event.data, "response_id") or ""
             if response_id != heard:
                 lane, words, heard = AGENT, "first audio received", response_id
+                is_mark = not tells_playout  # the nearest that a plain log has to the agent's first word
         elif event.type == "audiosocket.received":
             digit = text_at(event.data, "digit") or ""
             words = f"pressed {digit}" if digit else ""
@@ -192,7 +197,7 @@ def timeline_of(events: Iterable[LogEvent]) -> Iterator[Line]:
         if waiting is not None:
             yield waiting
         waiting = Line(event.line_no, event.t_ns, None if mark_ns is None else event.t_ns - mark_ns, lane, words)
-        if event.type in MARKS:
+        if is_mark:
             mark_ns = event.t_ns
     if waiting is not None:
         yield waiting
