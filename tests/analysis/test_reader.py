@@ -8,10 +8,13 @@ from typing import Any
 
 import orjson
 import pytest
+from judged import TALK, log_of
 from plain_log import PlainLog, beta_session, ga_session
 from virtual_call import HELLO_AND_WAIT, CallMaker
 
+from voxpipe.analysis.call import read_call
 from voxpipe.analysis.events import LogEvent
+from voxpipe.analysis.overview import overview_of
 from voxpipe.analysis.reader import LogReader
 from voxpipe.analysis.spelling import audio_bytes, fields_of, told_format
 from voxpipe.errors import RecordError
@@ -80,6 +83,25 @@ def test_plain_logs_are_recognised_by_their_keys(tmp_path: Path, camel: bool, zo
     assert [event.time_s for event in events[:5]] == [0.0, 0.2, 0.21, 0.31, 0.81]
     assert reader.shape is not None
     assert reader.shape.name == ("plain (eventType)" if camel else "plain (event_type)")
+
+
+@pytest.mark.parametrize("keys", [("event_type", "event_data"), ("eventType", "eventData")])
+@pytest.mark.parametrize("dialect", ["openai", "openai-beta"])
+async def test_a_call_tells_the_same_in_every_shape(
+    make_call: CallMaker, autojump_clock: Any, tmp_path: Path, keys: tuple[str, str], dialect: str
+) -> None:
+    """Our log without what only ours has: turns, configuration, latencies, interruptions and tokens stay the same."""
+    call = await make_call(TALK, dialect=dialect)
+    lines = [
+        orjson.dumps({"timestamp": r.timestamp, keys[0]: r.event_type, keys[1]: r.event_data}) for r in call.records
+    ]
+    (tmp_path / "plain.jsonl").write_bytes(b"\n".join(lines) + b"\n")
+    ours, plain = overview_of(read_call(log_of(call))), overview_of(read_call(tmp_path / "plain.jsonl"))
+    assert plain["log"]["shape"] == f"plain ({keys[0]})"
+    assert len(ours["turns"]) == 4
+    for section in ("session", "turns", "latencies_ms", "interruptions", "tokens", "errors"):
+        assert plain[section] == ours[section], section
+    assert [flow["bytes"] for flow in plain["audio"]["flows"]] == [flow["bytes"] for flow in ours["audio"]["flows"]]
 
 
 def test_a_configuration_may_be_logged_without_the_message_around_it(tmp_path: Path) -> None:
