@@ -230,6 +230,8 @@ def test_progress_is_told_in_bytes(tmp_path: Path) -> None:
         ({"length": 320, "message_type": "audio"}, 320),
         ({"audio": None, "bytes": 12}, 12),
         ({"audio": "<960 bytes left out>"}, None),
+        ({"audio": "", "length": 7}, 7),
+        ({"audio": [1], "length": 7}, 7),
         ({"length": -3}, None),
         ({"length": True}, None),
         ({}, None),
