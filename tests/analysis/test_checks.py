@@ -275,4 +275,6 @@ def test_the_formats_of_the_provider_may_be_its_own(tmp_path: Path) -> None:
     asked = {"type": "realtime", "audio": {"input": {"turn_detection": VAD}}}
     log = PlainLog()
     log.configure(asked, ga_session(uplink=PCM))
-    assert judge(conversation(log).write(tmp_path / "own.jsonl"))["session: formats as requested"].status == "holds"
+    verdict = judge(conversation(log).write(tmp_path / "own.jsonl"))["session: formats as requested"]
+    assert verdict.status == "holds"
+    assert "nothing else was asked for" in verdict.evidence
