@@ -241,6 +241,14 @@ def test_an_answer_may_begin_after_the_caller_went_on(tmp_path: Path) -> None:
     assert judge(log.write(tmp_path / "on.jsonl"))["conversation: turns are answered"].evidence.startswith("2 of 2")
 
 
+def test_a_caller_whom_nobody_answers_makes_dead_air(tmp_path: Path) -> None:
+    """One side's turns are enough to know of silence."""
+    log = plain()
+    log.turn(1)
+    log.add("connection.closed", {"code": 1000}, after_s=30)
+    assert judge(log.write(tmp_path / "alone.jsonl"))["conversation: no dead air"].status == "fails"
+
+
 def test_without_sizes_nothing_is_judged_by_durations(tmp_path: Path) -> None:
     """A log that leaves audio out fails nothing for it: rates, gaps, levels and dead air are unknown."""
     log = PlainLog(audio="absent")

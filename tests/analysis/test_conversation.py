@@ -158,6 +158,16 @@ def test_an_answer_is_timed_to_what_is_known_of_its_beginning(marks: Marks, expe
     assert answer_ns(marks) == expected
 
 
+async def test_it_is_said_what_a_turns_times_are_taken_from(
+    make_call: CallMaker, autojump_clock: Any, tmp_path: Path
+) -> None:
+    """From the playout where it is logged, else from the arrival of the audio."""
+    ours = overview_of(read_call(log_of(await make_call(TALK))))["turns"]
+    plains = overview_of(call_of(conversation(plain(), 2), tmp_path))["turns"]
+    assert [turn["heard_by"] for turn in ours if turn["speaker"] == "agent"] == ["playout"] * 2
+    assert [turn["heard_by"] for turn in plains if turn["speaker"] == "agent"] == ["arrival"] * 2
+
+
 async def test_rows_add_up(make_call: CallMaker, autojump_clock: Any, tmp_path: Path) -> None:
     """Totals are the sums of the rows, latencies are of all turns, and what a log does not tell is counted as such."""
     ours = CallRow.of(read_call(log_of(await make_call(TALK))))
