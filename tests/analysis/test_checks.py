@@ -241,6 +241,17 @@ def test_an_answer_may_begin_after_the_caller_went_on(tmp_path: Path) -> None:
     assert judge(log.write(tmp_path / "on.jsonl"))["conversation: turns are answered"].evidence.startswith("2 of 2")
 
 
+def test_turn_detection_is_judged_without_a_configuration_too(tmp_path: Path) -> None:
+    """A log that begins after the session was set up: no turn is no turn, and the settings are unknown."""
+    log = PlainLog()
+    log.uplink(20)
+    verdict = judge(log.write(tmp_path / "late.jsonl"))["conversation: turn detection"]
+    assert (verdict.status, verdict.fault, verdict.lines) == ("fails", NO_TURNS, (1, 1000))
+    assert "turn detection unknown" in verdict.evidence
+    configured = judge(logs.no_turns().write(tmp_path / "known.jsonl"))["conversation: turn detection"]
+    assert configured.lines == (4, 5, 1004)
+
+
 def test_a_caller_whom_nobody_answers_makes_dead_air(tmp_path: Path) -> None:
     """One side's turns are enough to know of silence."""
     log = plain()
