@@ -108,6 +108,28 @@ def test_a_storm_is_one_line(tmp_path: Path) -> None:
     assert "(x4)" in str(lines[0])
 
 
+def test_two_who_speak_at_once_are_two_lines(tmp_path: Path) -> None:
+    """The same words in another lane are another event, and a turn mark is never folded away."""
+    log = PlainLog()
+    for name in ("playout.started", "input_audio_buffer.speech_started", "input_audio_buffer.speech_started"):
+        log.add(name, after_s=0.2)
+    lines = list(timeline_of(LogReader(log.write(tmp_path / "both.jsonl"))))
+    assert [(line.lane, line.words, line.count) for line in lines] == [
+        ("agent", "speaks", 1),
+        ("caller", "speaks", 1),
+        ("caller", "speaks", 1),
+    ]
+    assert [line.since_ns for line in lines] == [None, 200_000_000, 200_000_000]
+
+
+def test_a_key_is_told(tmp_path: Path) -> None:
+    """A digit the caller dials is worth a line; other messages of the leg are not."""
+    log = PlainLog()
+    log.add("audiosocket.received", {"message_type": "dtmf", "digit": "#"})
+    log.add("audiosocket.received", {"message_type": "audio", "length": 320})
+    assert [line.words for line in timeline_of(LogReader(log.write(tmp_path / "key.jsonl")))] == ["pressed #"]
+
+
 def test_audio_has_no_lines(tmp_path: Path) -> None:
     """Frames and chunks are not worth reading, however many there are."""
     log = PlainLog()
