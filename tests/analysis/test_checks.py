@@ -252,6 +252,23 @@ def test_turn_detection_is_judged_without_a_configuration_too(tmp_path: Path) ->
     assert configured.lines == (4, 5, 1004)
 
 
+@pytest.mark.parametrize(("before_its_end_s", "truncated", "status"), [(3, True, "unknown"), (0.3, False, "unknown")])
+def test_an_interruption_that_was_told_or_was_none_to_speak_of_fails_nothing(
+    tmp_path: Path, before_its_end_s: float, truncated: bool, status: str
+) -> None:
+    """In a plain log it is an estimate what was heard: told is told, and the last moments are not worth telling."""
+    log = plain()
+    log.turn(1)
+    log.answer(1, chunks=20)
+    log.at_s -= 19 * 0.06 + 0.1 + before_its_end_s
+    log.turn(2)
+    if truncated:
+        log.add("conversation.item.truncate", {"item_id": "item_a1", "content_index": 0, "audio_end_ms": 2000})
+    verdict = judge(log.write(tmp_path / "told.jsonl"))["conversation: interruptions are exact"]
+    assert verdict.status == status
+    assert "1 interruptions" in verdict.evidence
+
+
 def test_a_caller_whom_nobody_answers_makes_dead_air(tmp_path: Path) -> None:
     """One side's turns are enough to know of silence."""
     log = plain()

@@ -12,6 +12,7 @@ from judged import TALK, log_of
 from plain_log import PlainLog, beta_session, ga_session
 from virtual_call import HELLO_AND_WAIT, CallMaker
 
+from voxpipe.analysis import reader
 from voxpipe.analysis.call import read_call
 from voxpipe.analysis.events import LogEvent
 from voxpipe.analysis.overview import overview_of
@@ -142,6 +143,25 @@ def test_a_torn_last_line_is_forgiven(tmp_path: Path) -> None:
     events, reader = read(tmp_path / "torn.jsonl", RECORD.to_line() * 2 + RECORD.to_line()[:40])
     assert len(events) == 2
     assert reader.torn
+
+
+def test_a_byte_order_mark_is_no_part_of_the_log(tmp_path: Path) -> None:
+    """An editor's mark at the very beginning is passed over; anywhere else it is a bad line."""
+    mark = b"\xef\xbb\xbf"
+    events, _ = read(tmp_path / "marked.jsonl", mark + RECORD.to_line() * 2)
+    assert len(events) == 2
+    with pytest.raises(RecordError, match="line 2: expected JSON"):
+        read(tmp_path / "marked.jsonl", RECORD.to_line() + mark + RECORD.to_line() * 2)
+
+
+def test_a_line_without_end_is_not_read_into_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the longest message there is, a line is bad; a lenient reader goes on after it."""
+    monkeypatch.setattr(reader, "MAX_LINE_BYTES", 1_000)
+    content = RECORD.to_line() + b'"' + b"x" * 5_000 + b'"\n' + RECORD.to_line()
+    with pytest.raises(RecordError, match="line 2: expected a line of less than 1000 bytes"):
+        read(tmp_path / "endless.jsonl", content)
+    events, read_by = read(tmp_path / "endless.jsonl", content, lenient=True)
+    assert ([event.line_no for event in events], read_by.skipped) == ([1, 3], 1)
 
 
 def test_a_last_line_without_a_break_may_be_whole(tmp_path: Path) -> None:
