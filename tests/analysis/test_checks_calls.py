@@ -199,6 +199,13 @@ async def test_a_caller_too_quiet_to_be_heard(make_call: CallMaker, autojump_clo
     assert "the caller's level is too low" in verdicts["conversation: turn detection"].evidence
 
 
+async def test_a_caller_who_only_listens_is_no_fault(make_call: CallMaker, autojump_clock: Any) -> None:
+    """Nine seconds of digital silence under a greeting: nothing fails, and the level is unknown."""
+    verdicts = judge(log_of(await make_call(Script(audio=silence(9_000)), "greeting")))
+    assert failing(verdicts) == []
+    assert verdicts["audio: level"].status == "unknown"
+
+
 async def test_turns_that_a_key_ends_are_turns(make_call: CallMaker, autojump_clock: Any) -> None:
     """Without turn detection, and with commits: nothing about turns fails, and the answers' latency is known."""
     session = {"turn_detection": {"type": "none"}, "push_to_talk": "#"}

@@ -98,6 +98,8 @@ def level_right(call: Call, slo: Slo) -> Verdict:
     lines = [heard.loudest_line for heard in known.values()]
     caller = known.get("uplink")
     if caller is not None and (caller.loudest_dbfs is None or caller.loudest_dbfs < slo.level_low_dbfs):
+        if caller.seconds < slo.turn_within_s and not call.accounts.caller.turns:
+            return judge.unknown(f"{words}; a caller who says nothing for {caller.seconds} s is no fault", lines)
         advice = "the caller is muted, far away or attenuated: nobody hears a turn in this; check the gain of the trunk"
         return judge.fails(f"{words}; expected at least {slo.level_low_dbfs:g} dBFS of the caller", lines, advice)
     if max(heard.loudest_dbfs or -100 for heard in known.values()) > slo.level_high_dbfs:
