@@ -1,0 +1,97 @@
+"""Interruptions: when the agent fell silent, and whether the provider was told exactly what the caller had heard."""
+
+from __future__ import annotations
+
+import math
+
+from voxpipe.analysis.events import LogEvent, count_at, dig, text_at
+from voxpipe.analysis.turns import AgentTurn, Interruption
+
+FLOWING_ITEMS = 64
+
+
+class Interruptions:
+    """The interruptions of a call, oldest first."""
+
+    def __init__(self) -> None:
+        self.found: list[Interruption] = []
+        self.received_ms: dict[str, float] = {}
+        """By item: how much audio of it came; of the latest items."""
+        self.impossible: list[tuple[str, int, float, int]] = []
+        """Truncations beyond what had come: item, told, received, line."""
+        self._written: dict[str, int] = {}
+        self._item_id: str | None = None
+        self._cut: Interruption | None = None
+        self._awaited: Interruption | None = None
+
+    def begin(self, event: LogEvent, agent: AgentTurn | None) -> None:
+        """The caller begins to speak; it is an interruption when the agent speaks."""
+        self._awaited = None
+        if agent is not None:
+            self._awaited = Interruption(event.line_no, event.t_ns, agent.response_id)
+            if agent.playout_ns is None and agent.received_ns is not None:
+                self._awaited.waiting_ns = max(0, agent.received_ns + agent.audio_ns - event.t_ns)
+            self.found.append(self._awaited)
+
+    def take_audio(self, item_id: str | None, duration_ns: int | None) -> None:
+        """Audio of an item came; one of unknown length makes nothing known of the item."""
+        if item_id is not None and duration_ns is None:
+            self.received_ms[item_id] = math.inf
+        elif item_id is not None and duration_ns is not None:
+            self.received_ms[item_id] = self.received_ms.get(item_id, 0.0) + duration_ns / 1e6
+            while len(self.received_ms) > FLOWING_ITEMS:
+                del self.received_ms[next(iter(self.received_ms))]
+
+    def take_playout(self, event: LogEvent) -> None:
+        """The first frame of an item was played: what was cut before is over."""
+        self._cut, self._item_id = None, text_at(event.data, "item_id")
+        while len(self._written) >= FLOWING_ITEMS:
+            del self._written[next(iter(self._written))]
+        if self._item_id is not None:
+            self._written.setdefault(self._item_id, 0)
+
+    def take_frame(self, event: LogEvent) -> None:
+        """A frame of the agent was played."""
+        if self._cut is not None:
+            self._cut.late_frames += 1
+            self._cut.silent_ns, self._cut.silent_line = event.t_ns, event.line_no
+        if self._item_id is not None:
+            self._written[self._item_id] += count_at(event.data, "samples") or 0
+
+    def finish(self, event: LogEvent) -> None:
+        """What was played has come to its own end: over an interruption, if nothing was cut."""
+        if self._awaited is not None:
+            self._awaited.silent_ns, self._awaited.silent_line = event.t_ns, event.line_no
+            self._awaited = None
+
+    def cut(self, event: LogEvent, agent: AgentTurn | None, rate_hz: int | None) -> None:
+        """What waited was dropped."""
+        if self._awaited is None:  # a key, not speech, has cut it
+            self._awaited = Interruption(event.line_no, event.t_ns, agent.response_id if agent else None)
+            self.found.append(self._awaited)
+        self._cut, self._awaited = self._awaited, None
+        self._cut.silent_ns, self._cut.silent_line = event.t_ns, event.line_no
+        begun = dig(event.data, "begun")
+        for part in begun if isinstance(begun, list) else []:
+            item_id, played_ms = text_at(part, "part.item_id"), count_at(part, "played_ms")
+            if item_id is None or played_ms is None:
+                continue
+            self._cut.played_ms[item_id] = self._cut.played_ms.get(item_id, 0) + played_ms
+            if rate_hz and item_id in self._written:
+                self._cut.written_ms[item_id] = self._written[item_id] * 1000 // rate_hz
+
+    def take_truncation(self, event: LogEvent) -> None:
+        """The provider was told how much of an item was heard."""
+        item_id, told_ms = text_at(event.data, "item_id"), count_at(event.data, "audio_end_ms")
+        if item_id is None or told_ms is None:
+            return
+        if self.found:
+            self.found[-1].truncations.append((item_id, told_ms, event.line_no))
+        came_ms = self.received_ms.get(item_id)
+        if came_ms is not None and told_ms > came_ms + 1:
+            self.impossible.append((item_id, told_ms, round(came_ms, 1), event.line_no))
+
+    def take_confirmation(self) -> None:
+        """The provider has cut an item as it was told."""
+        if self.found:
+            self.found[-1].confirmed += 1
