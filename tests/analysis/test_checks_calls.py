@@ -59,7 +59,7 @@ async def test_the_faults_of_a_real_call_are_all_that_fails(
 async def test_a_session_that_was_replaced_is_an_error_and_no_end(
     make_call: CallMaker, autojump_clock: Any, scenario: str
 ) -> None:
-    """The call went on and ended in peace: the loss is told among the errors, and the hole in a torn answer as a gap."""
+    """The call went on and ended in peace: the loss is among the errors, and the hole in a torn answer is a gap."""
     call = await make_call(Script(audio=tone(1000) + silence(6500)), (scenario, "parrot"))
     torn = set() if scenario == "expired" else {"audio: no gaps"}
     assert set(failing(judge(log_of(call)))) == {"errors: no errors"} | torn
