@@ -249,7 +249,10 @@ class Conversation:
         if leaves is None or self.ended.value is not None:
             return ending
         self._silent = trio.Event()
-        self._joint.downlink.send_nowait(AwaitPlayout())
+        try:
+            self._joint.downlink.send_nowait(AwaitPlayout())
+        except trio.WouldBlock:
+            return Ending(leaves.reason)
         with trio.move_on_after(math.inf if leaves.to_the_end else self._config.provider.drain_timeout_s):
             await self._silent.wait()
         return Ending(leaves.reason)
