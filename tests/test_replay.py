@@ -222,6 +222,18 @@ async def test_a_log_without_what_it_takes_says_so(
         replayed(tmp_path / "empty.jsonl")
 
 
+async def test_who_waits_is_told_how_far_it_is(autojump_clock: MockClock, make_call: CallMaker) -> None:
+    """Once a second of the call, growing, up to the whole."""
+    call = await recorded(make_call, "a turn and its answer")
+    assert call.outcome.log is not None
+    shares: list[float] = []
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(replay_log, call.outcome.log, on_progress=shares.append).result()
+    assert len(shares) == 5
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(1.0)
+
+
 async def test_audio_in_the_log_will_do(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """log.audio = "inline" needs no files beside it."""
     call = await make_call(Script(audio=ONE_TURN), log={"audio": "inline"})
@@ -241,7 +253,9 @@ def test_a_call_over_real_sockets_becomes_a_test(tmp_path: Path, scenario: str) 
     test = tmp_path / "saved" / "test_call.py"
     done = run("replay", log, "--save-test", test)
     assert done.returncode == 0, done.stdout
-    assert re.search(r": identical, \d+\.\d s: 2 of commands" if scenario == "parrot" else ": identical", done.stdout)
+    assert re.search(
+        r": identical, \d+\.\d s: commands to the provider 2, " if scenario == "parrot" else ": identical", done.stdout
+    )
     assert pytest_on(test) == 0
     saved = test.parent / log.name
     saved.write_bytes(saved.read_bytes().replace(b'"samples":160', b'"samples":159', 1))

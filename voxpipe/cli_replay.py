@@ -68,11 +68,17 @@ def _complain(text: str) -> int:
 
 def _replay(log: Path) -> int:
     # What runs a call is imported when one is to be run: --help need not wait for it.
+    from rich.console import Console
+    from rich.progress import Progress
+
     from voxpipe.errors import VoxpipeError
     from voxpipe.replay import replay_log
 
+    console = Console(stderr=True)
     try:
-        replay = replay_log(log)
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
+            task = bars.add_task("replaying", total=1.0)
+            replay = replay_log(log, on_progress=lambda share: bars.update(task, completed=share))
     except (OSError, VoxpipeError) as error:
         return _complain(f"{log}: {error}")
     sys.stdout.write(f"{log}: {_tell(replay)}\n")
@@ -80,7 +86,7 @@ def _replay(log: Path) -> int:
 
 
 def _tell(replay: Replay) -> str:
-    compared = ", ".join(f"{count} of {lane}" for lane, count in replay.counts.items())
+    compared = ", ".join(f"{lane} {count}" for lane, count in replay.counts.items())
     if replay.identical:
         return f"identical, {replay.duration_s:.1f} s: {compared}"
     return f"different: {replay.difference}"

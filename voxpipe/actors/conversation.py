@@ -42,7 +42,6 @@ from voxpipe.sansio.session_statistics import AppendStatistics, SessionStatistic
 from voxpipe.sansio.tool_words import After, ToolAnswered, ToolCallRequested
 
 CARRIED_NS = CARRIED_FRAMES * PTIME_MS * NS_PER_MS
-RENEWED = "another session took over"
 
 
 class Conversation:
@@ -81,7 +80,8 @@ class Conversation:
             tools=tools,
         )
         self._agreed = formats
-        self._requested: list[str] = []
+        self.requested: list[str] = []
+        """The formats asked for, in the order in which they were tried."""
         self._following: FormatPair | None = None
         self._unwanted = trio.Event()
         self._can_ask = trio.Event()
@@ -110,11 +110,6 @@ class Conversation:
     def commands_peak(self) -> int:
         """How many commands waited at most."""
         return max(self._earlier_peak, self._serving.commands_peak)
-
-    @property
-    def requested(self) -> tuple[str, ...]:
-        """The formats asked for, in the order in which they were tried."""
-        return tuple(self._requested)
 
     @property
     def open_calls(self) -> tuple[str, ...]:
@@ -211,9 +206,9 @@ class Conversation:
     async def _try_formats(self) -> Ending:
         preferences = self._plan.formats
         for formats, following in zip(preferences, [*preferences[1:], None], strict=True):
-            if self._requested:
+            if self.requested:
                 self._replace(self._make(formats))
-            self._requested.append(str(formats))
+            self.requested.append(str(formats))
             self._following = following
             self._nursery.start_soon(self._serving.run)
             ending = await self._outlive()
@@ -253,7 +248,10 @@ class Conversation:
         if leaves is None or self.ended.value is not None:
             return ending
         self._silent = trio.Event()
-        self._joint.downlink.send_nowait(AwaitPlayout())
+        try:
+            self._joint.downlink.send_nowait(AwaitPlayout())
+        except trio.WouldBlock:
+            return Ending(leaves.reason)
         with trio.move_on_after(math.inf if leaves.to_the_end else self._config.provider.drain_timeout_s):
             await self._silent.wait()
         return Ending(leaves.reason)
@@ -387,7 +385,7 @@ class Conversation:
         owes_words = self._owes_words and not self.open_calls
         self._successor, self._opens, self._owes_words = None, False, False
         self._replace(successor)
-        successor.take_over(former, RENEWED, self._config.session.resume_instructions, owes_words=owes_words)
+        successor.take_over(former, self._config.session.resume_instructions, owes_words=owes_words)
         self._memory.change_session()
         if lost:
             self.successions.recovered += 1

@@ -57,6 +57,7 @@ from voxpipe.sansio.session_statistics import AppendStatistics
 from voxpipe.websocket import WebSocket, WebSocketClosed, WebSocketRefused, connect_websocket
 
 COMMANDS_CAPACITY = 64
+SUPERSEDED = "another session took over"
 CARRIED_FRAMES = 30
 """Caller audio (600 ms) from before a session took over, which it is given: a word may have begun in it unnoticed.
 
@@ -163,7 +164,7 @@ class LiveSession:
         """Keep the caller audio of late, for whoever takes over: a word may have begun in it."""
         self._recent = deque(self._recent, maxlen=CARRIED_FRAMES)
 
-    def take_over(self, former: LiveSession, reason: str, resume: str, *, owes_words: bool) -> None:
+    def take_over(self, former: LiveSession, resume: str, *, owes_words: bool) -> None:
         """Serve the leg in place of another session, which ends.
 
         ``resume`` is for an answer at once, if the other one leaves something unsaid, or ``owes_words`` says so; empty:
@@ -172,7 +173,7 @@ class LiveSession:
         self._carried.extend([*former._recent, *former._carried])
         former._carried.clear()
         former._heir = self
-        former.feed(Superseded(reason))
+        former.feed(Superseded(SUPERSEDED))
         lost = former.machine.underway
         unsaid = owes_words or lost["running_responses"] or lost["unanswered_turn"]
         epoch, foreign = former.machine.epoch, former.machine.known_responses
