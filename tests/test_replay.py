@@ -18,7 +18,7 @@ from virtual_call import CallMaker, Script, VirtualCall, silence, tone
 
 from voxpipe.actors.leg_control import LegControl
 from voxpipe.audio import SLIN16
-from voxpipe.errors import RecordError
+from voxpipe.errors import ConfigError, RecordError
 from voxpipe.replay import Replay, replay_log
 from voxpipe.replay.tape import NotReplayable
 from voxpipe.sansio.ledger import CutPoint, Ledger
@@ -232,6 +232,22 @@ async def test_who_waits_is_told_how_far_it_is(autojump_clock: MockClock, make_c
     assert len(shares) == 5
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1.0)
+
+
+async def test_a_call_that_cannot_be_made_here_says_why(
+    autojump_clock: MockClock, make_call: CallMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The package for voice detection was there then and is not now: that is the error, not a difference."""
+    call = await make_call(Script(audio=ONE_TURN), log={"audio": "sidecar"}, voice={"detect": "on"})
+    assert call.outcome.log is not None
+    assert replayed(call.outcome.log).identical
+
+    def missing() -> str:
+        raise ConfigError("voice.detect", "expected a package, got none")
+
+    monkeypatch.setattr("voxpipe.leg.speech_package", missing)
+    with pytest.raises(ConfigError, match=r"voice\.detect"):
+        replayed(call.outcome.log)
 
 
 async def test_audio_in_the_log_will_do(autojump_clock: MockClock, make_call: CallMaker) -> None:

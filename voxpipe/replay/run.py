@@ -12,6 +12,7 @@ import trio.testing
 
 from voxpipe.audio import NS_PER_S
 from voxpipe.call import Surroundings
+from voxpipe.errors import ConfigError
 from voxpipe.leg import run_leg
 from voxpipe.replay.compare import Replay, compare
 from voxpipe.replay.peers import TapedPace, TapedPeers
@@ -28,7 +29,8 @@ def replay_log(path: str | Path, *, on_progress: Callable[[float], None] = lambd
     ``on_progress`` is told, once a second of the call, what share of it was gone through.
 
     Runs a Trio loop of its own, in virtual time. ``NotReplayable`` (a ``RecordError``) for a log that does not hold
-    what it takes; ``RecordError`` for a line that is no record; ``AudioError`` and ``OSError`` for the audio beside it.
+    what it takes; ``RecordError`` for a line that is no record; ``AudioError`` and ``OSError`` for the audio beside it;
+    ``ConfigError`` for a call that cannot be made here, since a package is missing.
     """
     tape = read_tape(Path(path))
     with tempfile.TemporaryDirectory(prefix="voxpipe-replay-") as folder:
@@ -67,7 +69,13 @@ async def _run(tape: Tape, folder: str, on_progress: Callable[[float], None]) ->
             tools=peers.tools,
             pace=pace.wait,
         )
+        refusal: ConfigError | None = None
         with trio.move_on_after(tape.records[-1].t_ns / NS_PER_S + GRACE_S):
-            await run_leg(leg, config, given)
+            try:
+                await run_leg(leg, config, given)
+            except ConfigError as error:
+                refusal = error
         nursery.cancel_scope.cancel()
+    if refusal is not None:  # outside of the nursery, which would make a group of it
+        raise refusal
     return records
