@@ -50,7 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # A peer built from the code under test proves nothing: no actors, no leg.
     "testing": PURE | {"dsp", "dialects", "wav", "websocket"},
 }
-TOP = {"cli", "cli_analysis", "analysis_tables", "demo", "serve", "terminal", "dialplan", "__main__"}
+TOP = {"cli", "cli_analysis", "cli_report", "analysis_tables", "demo", "serve", "terminal", "dialplan", "__main__"}
 """The top floor may import everything, and nobody below may import it."""
 USES_TESTING = {"cli", "demo"}
 

@@ -19,8 +19,16 @@ from websockets.sync.client import ClientConnection, connect
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PATIENCE_S = 30
 KEY_CODES = {
-    **{"ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40},
-    **{"Enter": 13, "Escape": 27, "Tab": 9, " ": 32, "Home": 36, "End": 35},
+    "ArrowLeft": 37,
+    "ArrowUp": 38,
+    "ArrowRight": 39,
+    "ArrowDown": 40,
+    "Enter": 13,
+    "Escape": 27,
+    "Tab": 9,
+    " ": 32,
+    "Home": 36,
+    "End": 35,
 }
 
 
@@ -87,9 +95,7 @@ class Page:
 
     def run(self, script: str) -> Any:
         """Evaluate an expression, or what it promises."""
-        done = self.do(
-            "Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True, userGesture=True
-        )
+        done = self.do("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True, userGesture=True)
         assert "exceptionDetails" not in done, done["exceptionDetails"]
         return done["result"].get("value")
 
@@ -106,9 +112,7 @@ class Page:
 
     def show(self, width: int, height: int = 800, *, scheme: str = "light", touch: bool = False) -> None:
         """Choose the size of the window in CSS pixels, and the colours that the user likes."""
-        self.do(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=touch
-        )
+        self.do("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=touch)
         self.do("Emulation.setTouchEmulationEnabled", enabled=touch)
         self.do("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
         self.settle()
@@ -160,7 +164,9 @@ class Page:
 
     def picture(self, path: Path, *, whole: bool = False) -> None:
         """Write what is seen, or the whole page, as a PNG."""
-        shot = self.do("Page.captureScreenshot", captureBeyondViewport=whole, **({"clip": self._whole()} if whole else {}))
+        shot = self.do(
+            "Page.captureScreenshot", captureBeyondViewport=whole, **({"clip": self._whole()} if whole else {})
+        )
         path.write_bytes(base64.b64decode(shot["data"]))
 
     def _whole(self) -> dict[str, float]:

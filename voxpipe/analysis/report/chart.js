@@ -1,28 +1,34 @@
 // The lanes and the map of the whole call, drawn on canvases; marks.js lays what can be pointed at over the lanes.
-const WAVE_HEIGHT = 88, GAP = 14;
+const WAVE_HEIGHT = 88, PLAIN_HEIGHT = 40, GAP = 14;
 const RULER = 24;
 const STEPS_S = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600];
 const laneBoxes = {};
 const WAVE_NOTES = { levels: "level, by the second", none: "no audio in the log" };
 
+const waveHeight = (side) => (WAVES[side].pyramid.length ? WAVE_HEIGHT : PLAIN_HEIGHT);
+const NARROW = window.matchMedia("(max-width: 720px)");
+
+// Beside the lanes there is room for their names; in a narrow window these stand above them.
 function layLanes() {
+  const narrow = NARROW.matches, gap = narrow ? 26 : GAP;
   const wanted = [
-    ["caller", "Caller", WAVE_HEIGHT, WAVE_NOTES[DATA.waves.uplink.kind]],
-    ["agent", "Agent", WAVE_HEIGHT, WAVE_NOTES[DATA.waves.downlink.kind]],
+    ["caller", "Caller", waveHeight("uplink"), WAVE_NOTES[DATA.waves.uplink.kind]],
+    ["agent", "Agent", waveHeight("downlink"), WAVE_NOTES[DATA.waves.downlink.kind]],
     ["latency", "Latency", 34],
     ["session", "Session", 18],
     ...(LANES.tools.length ? [["tools", "Tools", 18]] : []),
     ["faults", "Faults", 18, DATA.story.some((line) => line[3] === "faults") || LANES.dead_air.length ? null : "none"],
   ];
-  let top = RULER + 6;
+  let top = RULER + (narrow ? 18 : 6);
+  byId("labels").replaceChildren();
   for (const [name, label, height, note] of wanted) {
     laneBoxes[name] = { top, height };
     const text = make("span", {}, label, note ? make("small", {}, note) : null);
-    text.style.top = `${height === WAVE_HEIGHT ? top : top + height / 2 - 9}px`;
+    text.style.top = `${narrow ? top - 18 : height >= PLAIN_HEIGHT ? top : top + height / 2 - 9}px`;
     byId("labels").append(text);
-    top += height + GAP;
+    top += height + gap;
   }
-  byId("chart").style.height = `${top}px`;
+  byId("chart").style.height = `${top - gap + 6}px`;
 }
 
 const CANVASES = { chart: document.querySelector("#chart > canvas"), map: document.querySelector("#map > canvas") };
@@ -65,6 +71,7 @@ function drawChart() {
   const { context, width, height } = begin(CANVASES.chart);
   drawRuler(context, width, height);
   for (const [lane, side] of [["caller", "uplink"], ["agent", "downlink"]]) {
+    if (!WAVES[side].pyramid.length) continue;
     const { top } = laneBoxes[lane], box = { left: 0, top: top + 2, width, height: WAVE_HEIGHT - 26 };
     context.fillStyle = colour("line");
     context.fillRect(0, box.top + box.height / 2 - 0.5, width, 1);

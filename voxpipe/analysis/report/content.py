@@ -65,9 +65,7 @@ def hear(log: Path, *, lenient: bool = False, on_progress: Progress = _ignore) -
     return Heard(Call(reader, accounts), story, rows, tracks)
 
 
-def content_of(
-    heard: Heard, slo: Slo | None = None, *, audio: bool = True, on_progress: Progress = _ignore
-) -> Content:
+def content_of(heard: Heard, slo: Slo | None = None, *, audio: bool = True, on_progress: Progress = _ignore) -> Content:
     """Make a page's data of a log; ``on_progress`` is told the nanoseconds of the call that are drawn. Blocks."""
     call, limits = heard.call, slo or Slo()
     verdicts = check(call, limits)

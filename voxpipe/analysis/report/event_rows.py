@@ -1,7 +1,7 @@
-"""The raw events for a page's table: each as it is in the log, but the hundred audio frames a second folded into runs.
+"""The raw events for a page's table: each as it is in the log, but a hundred audio frames a second folded into runs.
 
-A run is audio of one type and direction; it ends at the next event which is none, so that the order of rows is the order
-of the log. What would make the page too large is left out and said to be: the log has it all.
+A run is audio of one type and direction; it ends at the next event which is none, so that the order of rows is the
+order of the log. What would make the page too large is left out and said to be: the log has it all.
 """
 
 from __future__ import annotations

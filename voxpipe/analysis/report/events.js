@@ -56,6 +56,7 @@ function rowElement(event, index) {
 function drawRows() {
   const list = byId("rows"), first = Math.max(0, Math.floor(list.scrollTop / ROW_PX) - 6);
   const last = Math.min(found.length, Math.ceil((list.scrollTop + list.clientHeight) / ROW_PX) + 6);
+  list.classList.toggle("empty", !found.length);
   byId("spacer").style.height = `${found.length * ROW_PX}px`;
   const rows = [];
   for (let index = first; index < last; index += 1) rows.push(rowElement(found[index], index));

@@ -155,6 +155,10 @@ function listen() {
     drawers.forEach((draw) => draw());
   });
   new ResizeObserver(redraw).observe(byId("chart"));
+  NARROW.addEventListener("change", () => {
+    layLanes();
+    redraw();
+  });
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   listenToChart();
   listenToEvents();

@@ -22,9 +22,7 @@ def lanes_of(call: Call, slo: Slo) -> dict[str, Any]:
         "turns": [_caller(turn) if isinstance(turn, CallerTurn) else _agent(turn) for turn in turns_in_order(call)],
         "cuts": [_cut(found) for found in call.accounts.interruptions.found],
         "tools": [_tool(use) for use in call.accounts.tools.found],
-        "dead_air": [
-            {"begin_ns": found.begin_ns, "end_ns": found.end_ns} for found in dead_air(call, slo.dead_air_s)
-        ],
+        "dead_air": [{"begin_ns": found.begin_ns, "end_ns": found.end_ns} for found in dead_air(call, slo.dead_air_s)],
     }
 
 

@@ -23,7 +23,8 @@ function turnMark(turn, index) {
   const facts = [];
   if (!caller && told.cut) facts.push("cut by the caller");
   if (!caller && known(turn.audio_ns)) facts.push(`${span(turn.audio_ns)} of audio received`);
-  if (!caller && told.status !== "completed") facts.push(`response ${told.status}${told.reason ? `, ${told.reason}` : ""}`);
+  if (!caller && told.status === "unknown") facts.push("how the response ended is unknown");
+  else if (!caller && told.status !== "completed") facts.push(`response ${told.status}${told.reason ? `, ${told.reason}` : ""}`);
   if (!caller && told.heard_by === "arrival") facts.push("placed by its arrival");
   if (caller && !known(turn.end_ns)) facts.push("its end was not heard");
   const times = `${clock(turn.begin_ns)} – ${clock(turn.end_ns)}`;
@@ -100,7 +101,8 @@ function element(group) {
     "aria-label": many ? `${group.marks.length} events from ${mark.times}: ${group.marks.map((one) => one.title).join("; ")}` : label(mark),
   });
   made.group = group;
-  const { top, height } = laneBoxes[mark.lane], left = toX(mark.begin);
+  const { top, height } = laneBoxes[mark.lane];
+  const left = mark.kind === "dot" ? Math.min(Math.max(9, toX(mark.begin)), chartWidth() - 9) : toX(mark.begin);
   made.style.left = `${left}px`;
   made.style.top = `${mark.kind === "dot" ? top + height / 2 - 7 : top}px`;
   if (mark.kind !== "dot") made.style.height = `${height}px`;

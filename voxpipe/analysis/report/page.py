@@ -18,9 +18,26 @@ from voxpipe.analysis.legible import legible
 from voxpipe.analysis.report.content import Content
 
 STYLES = ("page.css", "chart.css", "tables.css")
-SCRIPTS = ("words.js", "waves.js", "view.js", "chart.js", "marks.js", "sound.js", "facts.js", "turns.js", "events.js", "keys.js")
+SCRIPTS = (
+    "words.js",
+    "waves.js",
+    "view.js",
+    "chart.js",
+    "marks.js",
+    "sound.js",
+    "facts.js",
+    "turns.js",
+    "events.js",
+    "keys.js",
+)
 """In the order in which each may use those before it; together they are one script."""
-ESCAPED = ((b"<", b"\\u003c"), (b">", b"\\u003e"), (b"&", b"\\u0026"), (b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\x80\xa9", b"\\u2029"))
+ESCAPED = (
+    (b"<", b"\\u003c"),
+    (b">", b"\\u003e"),
+    (b"&", b"\\u0026"),
+    (b"\xe2\x80\xa8", b"\\u2028"),
+    (b"\xe2\x80\xa9", b"\\u2029"),
+)
 """What could end the block or a line of it; in JSON these occur only in strings."""
 
 

@@ -8,7 +8,7 @@ function loadSound() {
   AUDIO.src = URL.createObjectURL(new Blob([unpack(block.textContent)], { type: "audio/ogg" }));
   block.textContent = "";
   byId("player").hidden = false;
-  byId("end").textContent = clock(DURATION_NS, 0);
+  byId("end").textContent = clock(DURATION_NS);
 }
 
 // Go to a place in the call and, with `play`, play from there.

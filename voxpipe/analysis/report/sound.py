@@ -51,7 +51,8 @@ def draw_and_record(
 ) -> tuple[list[Wave], bytes | None]:
     """Draw both waveforms and, with ``audio``, make the sound file, in one pass; seconds at a time.
 
-    A side without a source is silent and has no wave. ``on_progress`` is told the nanoseconds of the call that are done.
+    A side without a source is silent and has no wave. ``on_progress`` is told how many nanoseconds of the call are
+    done.
     """
     sources = [source for source, _ in sides if source is not None]
     if not sources:

@@ -34,6 +34,7 @@ class Sidecar:
     def __init__(self, path: Path) -> None:
         self._file = soundfile.SoundFile(path)
         self.rate_hz: int = self._file.samplerate
+        self.channels: int = self._file.channels
 
     def read(self, offset_samples: int, samples: int) -> np.ndarray:
         """Read int16 samples: fewer, or none, where the file ends early."""
@@ -104,8 +105,12 @@ class Track:
 
     def take_level(self, event: LogEvent) -> None:
         """Take the level of the second of audio that has just passed."""
-        rms_db, peak_db = (dig(event.data, name) for name in ("rms_dbfs", "peak_dbfs"))
-        self.levels.append((self.samples, *(float(n) if isinstance(n, int | float) else None for n in (rms_db, peak_db))))
+        self.levels.append((self.samples, _number(event, "rms_dbfs"), _number(event, "peak_dbfs")))
+
+
+def _number(event: LogEvent, name: str) -> float | None:
+    value = dig(event.data, name)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 class Tracks:
@@ -178,7 +183,7 @@ def open_source(track: Track, log: Path) -> Source | None:
     try:
         if path.exists():
             source = Sidecar(path)
-            if track.format is not None and source.rate_hz == track.format.rate_hz:
+            if track.format is not None and source.rate_hz == track.format.rate_hz and source.channels == 1:
                 return source
             source.close()
     except soundfile.LibsndfileError:
