@@ -12,7 +12,7 @@ from cyclopts import App, Parameter
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from voxpipe.analysis.report import content_of, hear, page_of
+from voxpipe.analysis.report import content_of, gather, page_of
 from voxpipe.analysis.slo import load_slo
 from voxpipe.cli_analysis import GATEWAY_LOG, Flag
 from voxpipe.errors import ConfigError, RecordError
@@ -64,13 +64,13 @@ def report_command(
     limits = load_slo(slo)
     with _progress() as progress:
         try:
-            heard = hear(log, lenient=lenient, on_progress=progress("reading", log.stat().st_size))
+            material = gather(log, lenient=lenient, on_progress=progress("reading", log.stat().st_size))
         except RecordError as error:
             raise ConfigError(str(log), f"{error} (--lenient skips such lines)") from error
-        if heard.call.accounts.gateway:
+        if material.call.accounts.gateway:
             raise ConfigError(str(log), GATEWAY_LOG)
-        drawn = progress("drawing", heard.call.duration_ns)
-        page = page_of(content_of(heard, limits, audio=not no_audio, on_progress=drawn))
+        drawn = progress("drawing", material.call.duration_ns)
+        page = page_of(content_of(material, limits, audio=not no_audio, on_progress=drawn))
     _write(out, page)
     Console(highlight=False).print(f"{out} ({len(page) / 1e6:.1f} MB)", markup=False, soft_wrap=True)
     return 0

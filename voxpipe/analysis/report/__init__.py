@@ -2,7 +2,7 @@
 
 ::
 
-    log -> hear -> content_of -> page_of
+    log -> gather -> content_of -> page_of
            one pass   overview, verdicts, lanes        one file: no network, no framework
            over the   placing, tracks: what was heard when
            log        peaks, sound, ogg: drawn and recorded
@@ -13,7 +13,7 @@ The page itself is hand-written: page.html, the .css and the .js files beside th
 
 from __future__ import annotations
 
-from voxpipe.analysis.report.content import Content, Heard, content_of, hear
+from voxpipe.analysis.report.content import Content, Material, content_of, gather
 from voxpipe.analysis.report.page import page_of
 
-__all__ = ["Content", "Heard", "content_of", "hear", "page_of"]
+__all__ = ["Content", "Material", "content_of", "gather", "page_of"]

@@ -39,7 +39,7 @@ class Content:
 
 
 @attrs.frozen
-class Heard:
+class Material:
     """One log, read once: the call, its story, its events and its audio."""
 
     call: Call
@@ -48,7 +48,7 @@ class Heard:
     tracks: Tracks
 
 
-def hear(log: Path, *, lenient: bool = False, on_progress: Progress = _ignore) -> Heard:
+def gather(log: Path, *, lenient: bool = False, on_progress: Progress = _ignore) -> Material:
     """Read a log. ``RecordError`` and ``OSError`` as in ``read_call``."""
     reader = LogReader(log, lenient=lenient, on_progress=on_progress)
     accounts, rows = CallAccounts(), EventRows()
@@ -62,16 +62,18 @@ def hear(log: Path, *, lenient: bool = False, on_progress: Progress = _ignore) -
             yield event
 
     story = list(timeline_of(tell(reader)))
-    return Heard(Call(reader, accounts), story, rows, tracks)
+    return Material(Call(reader, accounts), story, rows, tracks)
 
 
-def content_of(heard: Heard, slo: Slo | None = None, *, audio: bool = True, on_progress: Progress = _ignore) -> Content:
+def content_of(
+    material: Material, slo: Slo | None = None, *, audio: bool = True, on_progress: Progress = _ignore
+) -> Content:
     """Make a page's data of a log; ``on_progress`` is told the nanoseconds of the call that are drawn. Blocks."""
-    call, limits = heard.call, slo or Slo()
+    call, limits = material.call, slo or Slo()
     verdicts = check(call, limits)
     overview = overview_of(call)
     overview["log"]["path"] = call.path.name  # where it lies is the reader's business, and changes
-    waves, sound = _draw(heard, audio=audio, on_progress=on_progress)
+    waves, sound = _draw(material, audio=audio, on_progress=on_progress)
     data = {
         "overview": overview,
         "verdicts": [verdict.to_json() for verdict in verdicts],
@@ -79,8 +81,8 @@ def content_of(heard: Heard, slo: Slo | None = None, *, audio: bool = True, on_p
         "faults": faults(verdicts),
         "duration_ns": call.duration_ns,
         "lanes": lanes_of(call, limits),
-        "story": [line_to_json(line) for line in heard.story],
-        "events": heard.rows.to_json(),
+        "story": [line_to_json(line) for line in material.story],
+        "events": material.rows.to_json(),
         "waves": {side: _wave(wave) for side, wave in waves.items()},
         "parts": list(PARTS),
         "words": {**LATENCY_WORDS, **PART_WORDS},
@@ -88,8 +90,8 @@ def content_of(heard: Heard, slo: Slo | None = None, *, audio: bool = True, on_p
     return Content(data, sound)
 
 
-def _draw(heard: Heard, *, audio: bool, on_progress: Progress) -> tuple[dict[str, Wave], bytes | None]:
-    call, tracks = heard.call, heard.tracks
+def _draw(material: Material, *, audio: bool, on_progress: Progress) -> tuple[dict[str, Wave], bytes | None]:
+    call, tracks = material.call, material.tracks
     pieces = tracks.settle()
     both = tracks.caller, tracks.agent
     sources = [open_source(track, call.path) for track in both]

@@ -180,7 +180,7 @@ let stepped = -1;
 function step(direction) {
   if (!STEPS.length) return;
   const current = document.activeElement?.group?.marks[0];
-  if (current) stepped = STEPS.indexOf(current);
+  if (current) stepped = STEPS.findLastIndex((mark) => mark === current || mark.begin < current.begin);
   stepped = Math.min(STEPS.length - 1, Math.max(0, stepped + direction));
   const mark = STEPS[stepped];
   reveal(mark.begin);
