@@ -35,7 +35,9 @@ def make_console() -> Console:
 def make_table(console: Console, title: str, *columns: str | Column) -> Table:
     """Begin a table; without columns it has no header."""
     style = box.ROUNDED if console.is_terminal else None
-    return Table(*columns, title=title, title_justify="left", show_header=bool(columns), box=style, pad_edge=False)
+    return Table(
+        *columns, title=title, title_justify="left", show_header=bool(columns), box=style, pad_edge=console.is_terminal
+    )
 
 
 def show(value: Any, unit: str = "") -> str:
@@ -184,7 +186,9 @@ def _clock(time_s: float | None) -> str:
 
 def _print_latencies(console: Console, data: Data) -> None:
     table = make_table(console, "Latencies (ms)", "", "count", "unknown", "median", "p95", "max", "from -> to")
-    for name, words in {**LATENCY_WORDS, **PART_WORDS}.items():
+    whole = ("acknowledgement", "turn")
+    rows = {name: LATENCY_WORDS[name] for name in whole} | PART_WORDS | LATENCY_WORDS  # the parts below their sum
+    for name, words in rows.items():
         found = data["latencies_ms"][name]
         if not found["count"] and not found["unknown"]:
             continue

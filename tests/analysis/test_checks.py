@@ -10,7 +10,7 @@ import faulty_logs as logs
 import numpy as np
 import pytest
 from faulty_logs import plain
-from judged import TALK, failing, judge, log_of
+from judged import ONLY_OURS, TALK, failing, judge, log_of
 from plain_log import PCM, VAD, PlainLog, conversation, ga_session
 from virtual_call import CallMaker
 
@@ -141,6 +141,30 @@ def test_a_fault_of_a_plain_log_is_named(
     assert_matches(verdict, words)
 
 
+def test_every_check_is_seen_to_fail() -> None:
+    """Each one that a plain log can fail is failed by one above or below; test_checks_calls.py has the others."""
+    triggered = {name for _, name, _, _ in PLAIN_FAULTS} | {name for _, name, _, _ in AUDIO_FAULTS}
+    assert triggered | ONLY_OURS == QUIET_ON_PLAIN | QUIET_ON_OURS
+    assert triggered & ONLY_OURS == set()
+
+
+def test_errors_that_change_nothing_are_harmless(tmp_path: Path) -> None:
+    """What a client meets when its command crosses the provider's event is counted, and fails nothing."""
+    log = plain()
+    for code, words in HARMLESS:
+        log.add("error", {"error": {"code": code, "message": words}}, after_s=0.1)
+    verdict = judge(conversation(log).write(tmp_path / "harmless.jsonl"))["errors: no errors"]
+    assert (verdict.status, verdict.evidence) == ("holds", f"none, {len(HARMLESS)} harmless")
+
+
+HARMLESS = [
+    ("response_cancel_not_active", "Cancellation failed: no active response found"),
+    ("conversation_already_has_active_response", "Conversation already has an active response"),
+    ("input_audio_buffer_commit_empty", "buffer too small"),
+    ("invalid_value", "Audio content of 2650ms is already shorter than 9100ms"),
+]
+
+
 def assert_matches(verdict: Verdict, words: str) -> None:
     """Assert that the evidence says it."""
     with pytest.raises(AssertionError, match=words):
@@ -217,6 +241,42 @@ def test_an_answer_may_begin_after_the_caller_went_on(tmp_path: Path) -> None:
     assert judge(log.write(tmp_path / "on.jsonl"))["conversation: turns are answered"].evidence.startswith("2 of 2")
 
 
+def test_turn_detection_is_judged_without_a_configuration_too(tmp_path: Path) -> None:
+    """A log that begins after the session was set up: no turn is no turn, and the settings are unknown."""
+    log = PlainLog()
+    log.uplink(20)
+    verdict = judge(log.write(tmp_path / "late.jsonl"))["conversation: turn detection"]
+    assert (verdict.status, verdict.fault, verdict.lines) == ("fails", NO_TURNS, (1, 1000))
+    assert "turn detection unknown" in verdict.evidence
+    configured = judge(logs.no_turns().write(tmp_path / "known.jsonl"))["conversation: turn detection"]
+    assert configured.lines == (4, 5, 1004)
+
+
+@pytest.mark.parametrize(("before_its_end_s", "truncated", "status"), [(3, True, "unknown"), (0.3, False, "unknown")])
+def test_an_interruption_that_was_told_or_was_none_to_speak_of_fails_nothing(
+    tmp_path: Path, before_its_end_s: float, truncated: bool, status: str
+) -> None:
+    """In a plain log it is an estimate what was heard: told is told, and the last moments are not worth telling."""
+    log = plain()
+    log.turn(1)
+    log.answer(1, chunks=20)
+    log.at_s -= 19 * 0.06 + 0.1 + before_its_end_s
+    log.turn(2)
+    if truncated:
+        log.add("conversation.item.truncate", {"item_id": "item_a1", "content_index": 0, "audio_end_ms": 2000})
+    verdict = judge(log.write(tmp_path / "told.jsonl"))["conversation: interruptions are exact"]
+    assert verdict.status == status
+    assert "1 interruptions" in verdict.evidence
+
+
+def test_a_caller_whom_nobody_answers_makes_dead_air(tmp_path: Path) -> None:
+    """One side's turns are enough to know of silence."""
+    log = plain()
+    log.turn(1)
+    log.add("connection.closed", {"code": 1000}, after_s=30)
+    assert judge(log.write(tmp_path / "alone.jsonl"))["conversation: no dead air"].status == "fails"
+
+
 def test_without_sizes_nothing_is_judged_by_durations(tmp_path: Path) -> None:
     """A log that leaves audio out fails nothing for it: rates, gaps, levels and dead air are unknown."""
     log = PlainLog(audio="absent")
@@ -251,4 +311,6 @@ def test_the_formats_of_the_provider_may_be_its_own(tmp_path: Path) -> None:
     asked = {"type": "realtime", "audio": {"input": {"turn_detection": VAD}}}
     log = PlainLog()
     log.configure(asked, ga_session(uplink=PCM))
-    assert judge(conversation(log).write(tmp_path / "own.jsonl"))["session: formats as requested"].status == "holds"
+    verdict = judge(conversation(log).write(tmp_path / "own.jsonl"))["session: formats as requested"]
+    assert verdict.status == "holds"
+    assert "nothing else was asked for" in verdict.evidence

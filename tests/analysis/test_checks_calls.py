@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import trio
 from edited_log import edited, with_data, without, write_records
-from judged import TALK, failing, judge, log_of
+from judged import ONLY_OURS, TALK, failing, judge, log_of
 from virtual_call import HELLO_AND_WAIT, CallMaker, Script, silence, tone
 
 from voxpipe.analysis.checks import faults, passed
@@ -81,6 +81,14 @@ OWN_FAULTS: list[tuple[Callable[[list[Record]], list[Record]], str, str]] = [
     (lambda records: frames_after_the_cut(records, 3), "conversation: interruptions are exact", "3 frames were played"),
     (lambda records: cut_late(records, 400_000_000), "conversation: interruptions are exact", "silent 400 ms after"),
     (
+        lambda records: [
+            attrs.evolve(record, event_type="playout.finished") if record.event_type == "playout.cut" else record
+            for record in cut_late(records, 700_000_000)
+        ],
+        "conversation: interruptions are exact",
+        "silent 700 ms after",
+    ),
+    (
         lambda records: [*records[:-1], attrs.evolve(records[-1], event_type="playout.slip")] * 6,
         "audio: played smoothly",
         "6 slips",
@@ -143,6 +151,13 @@ async def test_a_fault_in_a_log_of_ours_is_named(
     assert words in verdict.evidence
 
 
+def test_every_check_of_ours_is_seen_to_fail() -> None:
+    """What no plain log can fail is failed by a real call, an edited log or a limit."""
+    of_scenarios = {name for _, names in SCENARIO_FAULTS for name in names}
+    triggered = of_scenarios | {name for _, name, _ in OWN_FAULTS} | {name for _, _, name in LIMITS}
+    assert triggered >= ONLY_OURS
+
+
 async def test_a_log_with_holes_is_not_complete(make_call: CallMaker, autojump_clock: Any, tmp_path: Path) -> None:
     """Missing numbers, a torn end and skipped lines are each told."""
     call = await make_call(HELLO_AND_WAIT)
@@ -182,6 +197,13 @@ async def test_a_caller_too_quiet_to_be_heard(make_call: CallMaker, autojump_clo
     assert set(failing(verdicts)) == {"audio: level", "conversation: turn detection"}
     assert faults(list(verdicts.values())) == [NO_TURNS]
     assert "the caller's level is too low" in verdicts["conversation: turn detection"].evidence
+
+
+async def test_a_caller_who_only_listens_is_no_fault(make_call: CallMaker, autojump_clock: Any) -> None:
+    """Nine seconds of digital silence under a greeting: nothing fails, and the level is unknown."""
+    verdicts = judge(log_of(await make_call(Script(audio=silence(9_000)), "greeting")))
+    assert failing(verdicts) == []
+    assert verdicts["audio: level"].status == "unknown"
 
 
 async def test_turns_that_a_key_ends_are_turns(make_call: CallMaker, autojump_clock: Any) -> None:

@@ -8,10 +8,14 @@ from typing import Any
 
 import orjson
 import pytest
+from judged import TALK, log_of
 from plain_log import PlainLog, beta_session, ga_session
 from virtual_call import HELLO_AND_WAIT, CallMaker
 
+from voxpipe.analysis import reader
+from voxpipe.analysis.call import read_call
 from voxpipe.analysis.events import LogEvent
+from voxpipe.analysis.overview import overview_of
 from voxpipe.analysis.reader import LogReader
 from voxpipe.analysis.spelling import audio_bytes, fields_of, told_format
 from voxpipe.errors import RecordError
@@ -82,6 +86,25 @@ def test_plain_logs_are_recognised_by_their_keys(tmp_path: Path, camel: bool, zo
     assert reader.shape.name == ("plain (eventType)" if camel else "plain (event_type)")
 
 
+@pytest.mark.parametrize("keys", [("event_type", "event_data"), ("eventType", "eventData")])
+@pytest.mark.parametrize("dialect", ["openai", "openai-beta"])
+async def test_a_call_tells_the_same_in_every_shape(
+    make_call: CallMaker, autojump_clock: Any, tmp_path: Path, keys: tuple[str, str], dialect: str
+) -> None:
+    """Our log without what only ours has: turns, configuration, latencies, interruptions and tokens stay the same."""
+    call = await make_call(TALK, dialect=dialect)
+    lines = [
+        orjson.dumps({"timestamp": r.timestamp, keys[0]: r.event_type, keys[1]: r.event_data}) for r in call.records
+    ]
+    (tmp_path / "plain.jsonl").write_bytes(b"\n".join(lines) + b"\n")
+    ours, plain = overview_of(read_call(log_of(call))), overview_of(read_call(tmp_path / "plain.jsonl"))
+    assert plain["log"]["shape"] == f"plain ({keys[0]})"
+    assert len(ours["turns"]) == 4
+    for section in ("session", "turns", "latencies_ms", "interruptions", "tokens", "errors"):
+        assert plain[section] == ours[section], section
+    assert [flow["bytes"] for flow in plain["audio"]["flows"]] == [flow["bytes"] for flow in ours["audio"]["flows"]]
+
+
 def test_a_configuration_may_be_logged_without_the_message_around_it(tmp_path: Path) -> None:
     """``session.update_sent`` with the bare session reads as the message that was sent."""
     log = PlainLog()
@@ -120,6 +143,25 @@ def test_a_torn_last_line_is_forgiven(tmp_path: Path) -> None:
     events, reader = read(tmp_path / "torn.jsonl", RECORD.to_line() * 2 + RECORD.to_line()[:40])
     assert len(events) == 2
     assert reader.torn
+
+
+def test_a_byte_order_mark_is_no_part_of_the_log(tmp_path: Path) -> None:
+    """An editor's mark at the very beginning is passed over; anywhere else it is a bad line."""
+    mark = b"\xef\xbb\xbf"
+    events, _ = read(tmp_path / "marked.jsonl", mark + RECORD.to_line() * 2)
+    assert len(events) == 2
+    with pytest.raises(RecordError, match="line 2: expected JSON"):
+        read(tmp_path / "marked.jsonl", RECORD.to_line() + mark + RECORD.to_line() * 2)
+
+
+def test_a_line_without_end_is_not_read_into_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the longest message there is, a line is bad; a lenient reader goes on after it."""
+    monkeypatch.setattr(reader, "MAX_LINE_BYTES", 1_000)
+    content = RECORD.to_line() + b'"' + b"x" * 5_000 + b'"\n' + RECORD.to_line()
+    with pytest.raises(RecordError, match="line 2: expected a line of less than 1000 bytes"):
+        read(tmp_path / "endless.jsonl", content)
+    events, read_by = read(tmp_path / "endless.jsonl", content, lenient=True)
+    assert ([event.line_no for event in events], read_by.skipped) == ([1, 3], 1)
 
 
 def test_a_last_line_without_a_break_may_be_whole(tmp_path: Path) -> None:
@@ -208,6 +250,8 @@ def test_progress_is_told_in_bytes(tmp_path: Path) -> None:
         ({"length": 320, "message_type": "audio"}, 320),
         ({"audio": None, "bytes": 12}, 12),
         ({"audio": "<960 bytes left out>"}, None),
+        ({"audio": "", "length": 7}, 7),
+        ({"audio": [1], "length": 7}, 7),
         ({"length": -3}, None),
         ({"length": True}, None),
         ({}, None),

@@ -11,7 +11,7 @@ from judged import TALK, log_of
 from rich.console import Console
 from virtual_call import CallMaker
 
-from voxpipe import cli_analysis
+from voxpipe import log_commands
 from voxpipe.analysis import CallRow, check, overview_of, read_call
 from voxpipe.analysis_tables import UNSEEN_COLUMNS, make_console, print_overview, print_rows, print_verdicts
 
@@ -67,12 +67,12 @@ def test_a_long_log_shows_how_far_it_is_read(tmp_path: Path, monkeypatch: pytest
     path = tmp_path / "long.jsonl"
     path.write_bytes(b"x" * 1_000)
     console = terminal()
-    monkeypatch.setattr(cli_analysis, "Console", lambda **_options: console)
-    with cli_analysis._progress([path]) as progress:
+    monkeypatch.setattr(log_commands, "Console", lambda **_options: console)
+    with log_commands._progress([path]) as progress:
         progress(path)(500)
     assert shown(console) == ""
-    monkeypatch.setattr(cli_analysis, "SHOWN_FROM_BYTES", 100)
-    with cli_analysis._progress([path]) as progress:
+    monkeypatch.setattr(log_commands, "SHOWN_FROM_BYTES", 100)
+    with log_commands._progress([path]) as progress:
         progress(path)(500)
         progress(path)(1_000)
     assert "reading" in shown(console)

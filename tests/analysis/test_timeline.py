@@ -88,6 +88,16 @@ def test_a_plain_beta_log_has_the_same_timeline(tmp_path: Path) -> None:
     assert all(re.fullmatch(r" +\d+\.\d{3} +(\+\d+\.\d{3} +)?\w+ +\S.*\[\d+\]", line) for line in told)
 
 
+def test_in_a_plain_log_the_agent_begins_with_its_first_audio(tmp_path: Path) -> None:
+    """Without a playout in the log, the first audio of an answer is the turn mark; each answer has one."""
+    log = PlainLog()
+    conversation(log, 2)
+    lines = list(timeline_of(LogReader(log.write(tmp_path / "plain.jsonl"))))
+    first = [index for index, line in enumerate(lines) if line.words == "first audio received"]
+    assert len(first) == 2
+    assert [lines[index + 1].since_ns for index in first] == [lines[i + 1].t_ns - lines[i].t_ns for i in first]
+
+
 def test_a_storm_is_one_line(tmp_path: Path) -> None:
     """What repeats within a second is told once, with its count; a second later it is told again."""
     log = PlainLog()
@@ -96,6 +106,28 @@ def test_a_storm_is_one_line(tmp_path: Path) -> None:
     lines = list(timeline_of(LogReader(log.write(tmp_path / "storm.jsonl"))))
     assert [line.count for line in lines] == [4, 1]
     assert "(x4)" in str(lines[0])
+
+
+def test_two_who_speak_at_once_are_two_lines(tmp_path: Path) -> None:
+    """The same words in another lane are another event, and a turn mark is never folded away."""
+    log = PlainLog()
+    for name in ("playout.started", "input_audio_buffer.speech_started", "input_audio_buffer.speech_started"):
+        log.add(name, after_s=0.2)
+    lines = list(timeline_of(LogReader(log.write(tmp_path / "both.jsonl"))))
+    assert [(line.lane, line.words, line.count) for line in lines] == [
+        ("agent", "speaks", 1),
+        ("caller", "speaks", 1),
+        ("caller", "speaks", 1),
+    ]
+    assert [line.since_ns for line in lines] == [None, 200_000_000, 200_000_000]
+
+
+def test_a_key_is_told(tmp_path: Path) -> None:
+    """A digit the caller dials is worth a line; other messages of the leg are not."""
+    log = PlainLog()
+    log.add("audiosocket.received", {"message_type": "dtmf", "digit": "#"})
+    log.add("audiosocket.received", {"message_type": "audio", "length": 320})
+    assert [line.words for line in timeline_of(LogReader(log.write(tmp_path / "key.jsonl")))] == ["pressed #"]
 
 
 def test_audio_has_no_lines(tmp_path: Path) -> None:

@@ -15,6 +15,16 @@ TALK = Script(audio=tone(1000) + silence(1000) + tone(1000) + silence(4000))
 """A turn, then another over its answer."""
 
 
+ONLY_OURS = {
+    "audio: nothing dropped",
+    "audio: played smoothly",
+    "conversation: turn latency",
+    "errors: ended in peace",
+    "errors: the log is complete",
+}
+"""The checks that no plain log can fail: it does not tell of such things."""
+
+
 def log_of(call: VirtualCall) -> Path:
     """The log of a call that has one."""
     assert call.outcome.log is not None

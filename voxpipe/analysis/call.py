@@ -197,6 +197,7 @@ class CallAccounts:
 
     def _finish_playout(self, event: LogEvent) -> None:
         self.agent.take_playout_end(event, cut=False)
+        self.interruptions.finish(event)
         self.leg_downlink.begin()
 
     def _cut(self, event: LogEvent) -> None:

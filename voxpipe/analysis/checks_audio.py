@@ -10,6 +10,7 @@ from voxpipe.analysis.verdict import WRONG_FORMAT, Judge, Verdict
 from voxpipe.audio import NS_PER_MS, PTIME_MS, AudioFormat
 
 GROUP = "audio"
+JUDGED_S = 1.0
 DRIFT_AFTER_S = 20.0
 """Below this, jitter of the first and the last chunk weighs too much."""
 HEARD_S = 2
@@ -33,8 +34,8 @@ def no_gaps(call: Call, slo: Slo) -> Verdict:
         words = f"an answer waited {starved_ms:.0f} ms for its audio after all that had come was spoken"
         advice = "the provider or the network stalled: look at the pings, and at the provider's status"
         return judge.fails(words, [starved.line_no, starved.starved_line], advice)
-    if longest is None:
-        return judge.unknown("no caller audio of known size in the log")
+    if longest is None or (longest.seconds or 0) < JUDGED_S:
+        return judge.unknown(f"expected {JUDGED_S:g} s of caller audio of known size, got less")
     words = f"the longest is {longest.longest_gap_ms:.0f} ms ({longest.name}), in an answer {starved_ms:.0f} ms"
     return judge.holds(words, [longest.longest_gap_line])
 
@@ -97,6 +98,8 @@ def level_right(call: Call, slo: Slo) -> Verdict:
     lines = [heard.loudest_line for heard in known.values()]
     caller = known.get("uplink")
     if caller is not None and (caller.loudest_dbfs is None or caller.loudest_dbfs < slo.level_low_dbfs):
+        if caller.seconds < slo.turn_within_s and not call.accounts.caller.turns:
+            return judge.unknown(f"{words}; a caller who says nothing for {caller.seconds} s is no fault", lines)
         advice = "the caller is muted, far away or attenuated: nobody hears a turn in this; check the gain of the trunk"
         return judge.fails(f"{words}; expected at least {slo.level_low_dbfs:g} dBFS of the caller", lines, advice)
     if max(heard.loudest_dbfs or -100 for heard in known.values()) > slo.level_high_dbfs:
@@ -164,6 +167,8 @@ def played_smoothly(call: Call, slo: Slo) -> Verdict:
         return judge.fails(words, lines, "the gateway was late: the machine is overloaded or was suspended")
     if not call.own:
         return judge.unknown("a plain log does not tell what was played")
+    if not call.accounts.leg_downlink.chunks:
+        return judge.unknown("nothing was played")
     return judge.holds(words, lines)
 
 

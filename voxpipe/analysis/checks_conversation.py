@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from voxpipe.analysis.call import Call
 from voxpipe.analysis.latency import Distribution
 from voxpipe.analysis.overview import dead_air, latencies
@@ -73,7 +75,7 @@ def _slowest(call: Call, begin: str, end: str) -> list[CallerTurn]:
 
 
 def _within(
-    judge: Judge, found: Distribution, limit_ms: float, which: str, lines: list[int | None] | list[int], advice: str
+    judge: Judge, found: Distribution, limit_ms: float, which: str, lines: Sequence[int | None], advice: str
 ) -> Verdict:
     value_ms = found.p95_ms if which == "p95" else found.max_ms
     if value_ms is None:

@@ -58,6 +58,12 @@ class Interruptions:
         if self._item_id is not None:
             self._written[self._item_id] += count_at(event.data, "samples") or 0
 
+    def finish(self, event: LogEvent) -> None:
+        """What was played has come to its own end: over an interruption, if nothing was cut."""
+        if self._awaited is not None:
+            self._awaited.silent_ns, self._awaited.silent_line = event.t_ns, event.line_no
+            self._awaited = None
+
     def cut(self, event: LogEvent, agent: AgentTurn | None, rate_hz: int | None) -> None:
         """What waited was dropped."""
         if self._awaited is None:  # a key, not speech, has cut it

@@ -61,10 +61,7 @@ class CallRow:
 
 def answer_ns(marks: Marks) -> int | None:
     """From the end of a turn to the first frame played, or, in a log without playout, to the first audio received."""
-    played = marks.between("stopped", "played")
-    if played is not None or marks.played is not None:
-        return played
-    return marks.between("stopped", "received")
+    return marks.between("stopped", "received" if marks.played is None else "played")
 
 
 @attrs.frozen

@@ -1,7 +1,8 @@
 """The readable timeline: a line for each event worth reading, in lanes, as the log goes by.
 
 Each line has the time from the beginning of the log, the time since the latest turn mark (a party began or ended to
-speak), the lane, what happened, and the line of the log. What repeats within a second is told once, with its count.
+speak; where no playout is logged, the agent begins with its first audio), the lane, what happened, and the line of the
+log. What repeats within a second is told once, with its count.
 """
 
 from __future__ import annotations
@@ -165,34 +166,60 @@ FOLDED_NS = NS_PER_S
 
 def timeline_of(events: Iterable[LogEvent]) -> Iterator[Line]:
     """Turn a log into lines, in constant memory."""
+    teller = _Teller()
     mark_ns: int | None = None
     waiting: Line | None = None
-    heard: str | None = None
     for event in events:
-        lane, words = CALLER, ""
-        if event.type == "response.output_audio.delta":
-            response_id = text_at(event.data, "response_id") or ""
-            if response_id != heard:
-                lane, words, heard = AGENT, "first audio received", response_id
-        elif event.type == "audiosocket.received":
-            digit = text_at(event.data, "digit") or ""
-            words = f"pressed {digit}" if digit else ""
-        elif event.type in WORTH:
-            heard = None if event.type == "response.created" else heard
-            lane, tell = WORTH[event.type]
-            words = tell(event)
-            if event.type == "connection.closed" and (fault := _fault(event)):
-                lane, words = FAULTS, fault
+        lane, words, is_mark = teller.tell(event)
         if not words:
             continue
-        words = legible(words, LONGEST)
-        if waiting is not None and waiting.words == words and event.t_ns - waiting.t_ns < FOLDED_NS:
+        since_ns = None if mark_ns is None else event.t_ns - mark_ns
+        line = Line(event.line_no, event.t_ns, since_ns, lane, legible(words, LONGEST))
+        if waiting is not None and not is_mark and _repeats(line, waiting):
             waiting.count += 1
             continue
         if waiting is not None:
             yield waiting
-        waiting = Line(event.line_no, event.t_ns, None if mark_ns is None else event.t_ns - mark_ns, lane, words)
-        if event.type in MARKS:
+        waiting = line
+        if is_mark:
             mark_ns = event.t_ns
     if waiting is not None:
         yield waiting
+
+
+def _repeats(line: Line, before: Line) -> bool:
+    return (line.lane, line.words) == (before.lane, before.words) and line.t_ns - before.t_ns < FOLDED_NS
+
+
+class _Teller:
+    """Finds the words for an event; for a first chunk of audio it must know what came before."""
+
+    def __init__(self) -> None:
+        self._heard: str | None = None
+        self._tells_playout = False
+
+    def tell(self, event: LogEvent) -> tuple[str, str, bool]:
+        """Return lane, words (none for what is not worth a line), and whether it is a turn mark."""
+        if event.type == "response.output_audio.delta":
+            return self._tell_audio(event)
+        if event.type == "audiosocket.received":
+            digit = text_at(event.data, "digit")
+            return CALLER, f"pressed {digit}" if digit else "", False
+        if event.type not in WORTH:
+            return SESSION, "", False
+        if event.type == "leg.started":
+            self._tells_playout = True
+        elif event.type == "response.created":
+            self._heard = None
+        elif event.type == "connection.closed" and (fault := _fault(event)):
+            return FAULTS, fault, False
+        lane, words = WORTH[event.type]
+        return lane, words(event), event.type in MARKS
+
+    def _tell_audio(self, event: LogEvent) -> tuple[str, str, bool]:
+        response_id = text_at(event.data, "response_id") or ""
+        if response_id == self._heard:
+            return AGENT, "", False
+        self._heard = response_id
+        # In a plain log nothing is nearer to the agent's first word.
+        return AGENT, "first audio received", not self._tells_playout

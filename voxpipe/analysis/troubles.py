@@ -15,7 +15,7 @@ SHOWN_LINES = 8
 MAX_KINDS = 200
 """Kinds that are told apart; a code made up anew for each error must not fill the memory."""
 CLOSED_IN_PEACE = (1000, 1001)
-HARMLESS_CODES = OPENAI.busy_codes | {"response_cancel_not_active", "item_truncate_invalid_item_id"}
+HARMLESS_CODES = OPENAI.busy_codes | {"response_cancel_not_active", "input_audio_buffer_commit_empty"}
 """Refusals that a client meets when its command and the provider's event cross; the call goes on as it would."""
 FATAL = frozenset({"session.failed", "leg.failed", "leg.crashed"})
 

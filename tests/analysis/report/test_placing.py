@@ -62,7 +62,8 @@ def test_clocks_that_drift_apart_stay_within_the_tolerance() -> None:
 
 def test_pieces_never_overlap_and_none_begins_before_the_call() -> None:
     """Each piece ends where the next begins; what would lie before the call is cut off, and the rest keeps its time."""
-    pieces = without_overlaps([Piece(NS_PER_S, 0, 16_000), Piece(2 * NS_PER_S, 99, 80), Piece(-NS_PER_S, 7, 8_800)], 8_000)
+    given = [Piece(NS_PER_S, 0, 16_000), Piece(2 * NS_PER_S, 99, 80), Piece(-NS_PER_S, 7, 8_800)]
+    pieces = without_overlaps(given, RATE_HZ)
     assert pieces == [Piece(0, 8_007, 800), Piece(NS_PER_S, 0, 8_000), Piece(2 * NS_PER_S, 99, 80)]
 
 

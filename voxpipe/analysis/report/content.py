@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import attrs
 import pybase64
@@ -20,7 +22,7 @@ from voxpipe.analysis.report.lanes import lanes_of, line_to_json
 from voxpipe.analysis.report.peaks import FACTOR, Wave, wave_of_levels
 from voxpipe.analysis.report.placing import Piece
 from voxpipe.analysis.report.sound import draw_and_record
-from voxpipe.analysis.report.tracks import Track, Tracks, open_source
+from voxpipe.analysis.report.tracks import Sidecar, Track, Tracks, open_source
 from voxpipe.analysis.slo import Slo
 from voxpipe.analysis.timeline import Line, timeline_of
 
@@ -40,12 +42,20 @@ class Content:
 
 @attrs.frozen
 class Material:
-    """One log, read once: the call, its story, its events and its audio."""
+    """One log, read once: the call, its story, its events, and its audio until this context ends."""
 
     call: Call
     story: list[Line]
     rows: EventRows
     tracks: Tracks
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.tracks.close()
 
 
 def gather(log: Path, *, lenient: bool = False, on_progress: Progress = _ignore) -> Material:
@@ -61,7 +71,10 @@ def gather(log: Path, *, lenient: bool = False, on_progress: Progress = _ignore)
             rows.take(event)
             yield event
 
-    story = list(timeline_of(tell(reader)))
+    with ExitStack() as stack:
+        stack.callback(tracks.close)
+        story = list(timeline_of(tell(reader)))
+        stack.pop_all()
     return Material(Call(reader, accounts), story, rows, tracks)
 
 
@@ -100,7 +113,7 @@ def _draw(material: Material, *, audio: bool, on_progress: Progress) -> tuple[di
         waves, sound = draw_and_record(sides, call.duration_ns, audio=audio, on_progress=on_progress)
     finally:
         for source in sources:
-            if source is not None:
+            if isinstance(source, Sidecar):
                 source.close()
     found = {
         track.side: wave if wave.kind != "none" else _levels(track, placed, call.duration_ns)

@@ -89,6 +89,11 @@ class Track:
     inline: Inline | None = None
     levels: list[tuple[int, float | None, float | None]] = attrs.field(factory=list)
 
+    def close(self) -> None:
+        """Forget the audio."""
+        if self.inline is not None:
+            self.inline.close()
+
     def take(self, payload: Any, size_bytes: int | None, format_: AudioFormat | None) -> tuple[int, int]:
         """Take a chunk, and tell its place in the audio and its length in samples."""
         if size_bytes is None or format_ is None:
@@ -152,7 +157,9 @@ class Tracks:
         self, track: Track, frames: Frames, event: LogEvent, key: str, format_: AudioFormat | None
     ) -> None:
         size_bytes = audio_bytes(event.data, key)
-        offset, samples = track.take(event.data.get(key), size_bytes, format_)
+        # What was sent to the provider is kept only where what came from the leg is not.
+        kept = track is self.caller or self.caller.inline is None
+        offset, samples = track.take(event.data.get(key) if kept else None, size_bytes, format_)
         if format_ is not None:  # it was spoken before it was read
             frames.add(event.t_ns - samples * NS_PER_S // format_.rate_hz, offset, samples)
 
@@ -160,6 +167,11 @@ class Tracks:
         samples, leg, agent = count_at(event.data, "samples"), self._accounts.leg_downlink.format, self.agent.format
         if samples and leg is not None and agent is not None:
             self._places.take_frame(event.t_ns, samples * NS_PER_S // leg.rate_hz, agent.rate_hz)
+
+    def close(self) -> None:
+        """Forget all audio that was in the log."""
+        for track in (self.caller, self._sent, self.agent):
+            track.close()
 
     def settle(self) -> tuple[list[Piece], list[Piece]]:
         """At the end of the log, place the audio of caller and agent, as far as its lengths are known."""

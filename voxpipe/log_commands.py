@@ -1,0 +1,181 @@
+"""What the commands ``analyze``, ``check`` and ``timeline`` do: find logs, read them, print, and tell the status."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import orjson
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from voxpipe.analysis.call import Call, read_call
+from voxpipe.analysis.checks import check, faults, passed
+from voxpipe.analysis.junit import junit_report
+from voxpipe.analysis.overview import overview_of
+from voxpipe.analysis.reader import LogReader
+from voxpipe.analysis.rows import CallRow, Totals
+from voxpipe.analysis.slo import load_slo, slo_template
+from voxpipe.analysis.timeline import timeline_of
+from voxpipe.analysis.verdict import Verdict
+from voxpipe.analysis_tables import make_console, print_overview, print_rows, print_verdicts
+from voxpipe.errors import ConfigError, RecordError
+from voxpipe.terminal import Terminal
+
+FAILED = 1
+SHOWN_FROM_BYTES = 8_000_000
+"""A smaller log is read before a bar could be looked at."""
+GATEWAY_LOG = "expected the log of a call, got that of a gateway"
+T = TypeVar("T")
+
+
+def analyze_logs(logs: Sequence[Path], *, json: bool, lenient: bool) -> int:
+    """Print the overview of one log, or a row for each of several; return the exit status."""
+    paths, several = _find_logs(logs)
+    if not several:
+        data = overview_of(_read(paths[0], lenient))
+        if json:
+            _print_json(data)
+        else:
+            print_overview(make_console(), data)
+        return 0
+    found, unreadable = _read_all(paths, lenient, lambda call: (CallRow.of(call), overview_of(call) if json else None))
+    if json:
+        totals = Totals.of([row for row, _ in found.values()]).to_json()
+        calls = [data for _, data in found.values()]
+        _print_json({"calls": calls, "totals": totals, "unreadable": {str(p): e for p, e in unreadable.items()}})
+    else:
+        print_rows(make_console(), [row for row, _ in found.values()])
+    return FAILED if unreadable else 0
+
+
+def check_logs(logs: Sequence[Path], *, slo: Path | None, json: bool, junit: Path | None, lenient: bool) -> int:
+    """Print the verdicts, write the report, and return the exit status."""
+    if slo == Path("-"):
+        sys.stdout.write(slo_template())
+        return 0
+    limits = load_slo(slo)
+    paths, several = _find_logs(logs)
+    found: dict[Path, list[Verdict]]
+    unreadable: dict[Path, str] = {}
+    if several:
+        found, unreadable = _read_all(paths, lenient, lambda call: check(call, limits))
+    else:
+        found = {paths[0]: check(_read(paths[0], lenient), limits)}
+    if junit is not None:
+        results: list[tuple[Path, Sequence[Verdict] | str]] = [*found.items(), *unreadable.items()]
+        junit.write_bytes(junit_report(results))
+    if json:
+        judged = {str(path): _verdicts(verdicts) for path, verdicts in found.items()}
+        _print_json({**judged, **{str(path): {"passed": False, "error": words} for path, words in unreadable.items()}})
+    else:
+        console = make_console()
+        for path, verdicts in found.items():
+            if several and passed(verdicts):
+                console.print(f"{path}: nothing fails", markup=False, soft_wrap=True)
+            else:
+                print_verdicts(console, str(path), verdicts, only_failures=several)
+    return 0 if all(passed(verdicts) for verdicts in found.values()) and not unreadable else FAILED
+
+
+def _verdicts(verdicts: list[Verdict]) -> dict[str, object]:
+    listed = [verdict.to_json() for verdict in verdicts]
+    return {"passed": passed(verdicts), "faults": faults(verdicts), "verdicts": listed}
+
+
+def tell_timeline(log: Path, *, output: Path | None, lenient: bool) -> int:
+    """Print or write the timeline of a log; return the exit status."""
+    with _refusing(log), _progress([] if output is None else [log]) as progress:
+        reader = LogReader(log, lenient=lenient, on_progress=progress(log))
+        lines = (f"{line}\n" for line in timeline_of(reader))
+        if output is None:
+            try:
+                sys.stdout.writelines(lines)
+                sys.stdout.flush()
+            except BrokenPipeError:  # whoever looked has seen enough (``| head``)
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        else:
+            with output.open("w", encoding="utf-8") as file:
+                file.writelines(lines)
+    return 0
+
+
+def _find_logs(given: Sequence[Path]) -> tuple[list[Path], bool]:
+    """Find the logs; tell, too, whether several were asked for, if only by a folder of one."""
+    if not given:
+        raise ConfigError("LOG", "expected a log or a folder of logs, got none")
+    paths: list[Path] = []
+    for path in given:
+        if path.is_dir():
+            logs = sorted(log for log in path.glob("*.jsonl") if not log.name.startswith("gateway-"))
+            if not logs:
+                raise ConfigError(str(path), "expected logs of calls (*.jsonl) in the folder, found none")
+            paths += logs
+        elif path.exists():
+            paths.append(path)
+        else:
+            raise ConfigError(str(path), "expected a log, found no file")
+    return list(dict.fromkeys(paths)), len(paths) > 1 or given[0].is_dir()
+
+
+def _read(path: Path, lenient: bool) -> Call:
+    with _refusing(path), _progress([path]) as progress:
+        call = read_call(path, lenient=lenient, on_progress=progress(path))
+    if call.accounts.gateway:
+        raise ConfigError(str(path), GATEWAY_LOG)
+    return call
+
+
+@contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    """Make a log that cannot be read a command that could not run as asked."""
+    try:
+        yield
+    except RecordError as error:
+        raise ConfigError(str(path), f"{error} (--lenient skips such lines)") from error
+
+
+def _read_all(paths: Sequence[Path], lenient: bool, keep: Callable[[Call], T]) -> tuple[dict[Path, T], dict[Path, str]]:
+    """Read several logs, keeping of each what is wanted; those that cannot be read are told, and do not stop it."""
+    found: dict[Path, T] = {}
+    unreadable: dict[Path, str] = {}
+    terminal = Terminal()
+    with _progress(paths) as progress:
+        for path in paths:
+            try:
+                call = read_call(path, lenient=lenient, on_progress=progress(path))
+            except (RecordError, OSError) as error:
+                unreadable[path] = str(error)
+            else:
+                if call.accounts.gateway:
+                    unreadable[path] = GATEWAY_LOG
+                else:
+                    found[path] = keep(call)
+    for path, words in unreadable.items():
+        terminal.warn(f"{path}: {words}")
+    if not found:
+        raise ConfigError("LOG", f"expected logs of calls, got {len(unreadable)} files that are none")
+    return found, unreadable
+
+
+@contextmanager
+def _progress(paths: Sequence[Path]) -> Iterator[Callable[[Path], Callable[[int], None]]]:
+    """Show how far the reading is, on standard error, where that takes long enough and somebody looks."""
+    sizes = {path: path.stat().st_size for path in paths}
+    console = Console(stderr=True)
+    if not console.is_terminal or sum(sizes.values()) < SHOWN_FROM_BYTES:
+        yield lambda _path: lambda _bytes: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bars:
+        task = bars.add_task("reading", total=sum(sizes.values()))
+        before = {path: sum(sizes[other] for other in paths[:index]) for index, path in enumerate(paths)}
+        yield lambda path: lambda read_bytes: bars.update(task, completed=before[path] + read_bytes)
+
+
+def _print_json(data: object) -> None:
+    sys.stdout.buffer.write(orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS) + b"\n")
