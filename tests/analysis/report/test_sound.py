@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 import soundfile
 from judged import TALK, log_of
+from report_page import content_of_log
 from virtual_call import CallMaker, VirtualCall
 
-from voxpipe.analysis.report import Content, content_of, gather
+from voxpipe.analysis.report import Content
 from voxpipe.analysis.report.ogg import checksum, with_serial
 from voxpipe.analysis.report.peaks import MAX_BINS, PeakMeter, bin_width_ms
 from voxpipe.audio import NS_PER_S, SLIN16
@@ -23,12 +24,6 @@ from voxpipe.wav import write_wav
 
 FRAME_S = 0.02
 LOUD = 1_000
-
-
-def content_of_log(log: Path, *, audio: bool = True) -> Content:
-    """A page's content, made of a log."""
-    with gather(log) as material:
-        return content_of(material, audio=audio)
 
 
 def heard_by(call: VirtualCall) -> np.ndarray:
