@@ -119,7 +119,7 @@ const KEYS = {
 // Zoom keeps the place in the call where it is, if it is in sight.
 const focusNs = () => (placeNs !== null && inView(placeNs, placeNs) ? placeNs : undefined);
 
-function press_key(event) {
+function pressKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || byId("keys").open) return;
   const target = event.target, mark = target.group?.marks[0];
   if (target.closest("input[type=search], select, textarea")) {
@@ -140,7 +140,7 @@ function press_key(event) {
 }
 
 function listen() {
-  document.addEventListener("keydown", press_key);
+  document.addEventListener("keydown", pressKey);
   byId("zoom-in").addEventListener("click", KEYS["+"]);
   byId("zoom-out").addEventListener("click", KEYS["-"]);
   byId("fit").addEventListener("click", wholeCall);
@@ -164,7 +164,7 @@ function listen() {
   listenToEvents();
 }
 
-function begin_page() {
+function beginPage() {
   title();
   outcome();
   facts();
@@ -182,4 +182,4 @@ function begin_page() {
   setTimeout(loadSound); // after the first picture: an hour of sound takes a moment to unpack
 }
 
-begin_page();
+beginPage();
