@@ -20,15 +20,15 @@ function facts() {
   const { latencies_ms: latencies, turns, tokens, losses } = OVERVIEW;
   const of = (speaker) => turns.filter((turn) => turn.speaker === speaker).length;
   const ms = (value) => (known(value) ? span(value * NS_PER_MS) : "unknown");
-  const spread = (found) => [ms(found.median_ms), known(found.median_ms) ? `median of ${found.count}, 95 % within ${ms(found.p95_ms)}` : "no turn is known in whole"];
+  const spread = (found, otherwise) => [ms(found.median_ms), known(found.median_ms) ? `median of ${found.count}, 95 % within ${ms(found.p95_ms)}` : otherwise];
   const errors = OVERVIEW.errors.filter((error) => !error.harmless).reduce((sum, error) => sum + error.count, 0);
   const lost = known(losses) ? losses.filter((loss) => loss.records) : null;
   const session = OVERVIEW.session.confirmed ?? OVERVIEW.session.provider_defaults;
   const answer = latencies.answer.count ? latencies.answer : latencies.first_audio;
   const tiles = [
-    ["Lasted", clock(DATA.duration_ns, 1), `${of("caller")} turns of the caller, ${of("agent")} of the agent`],
-    ["Latency of a turn", ...spread(latencies.turn)],
-    ["After the turn’s end", ...spread(answer)],
+    ["Lasted", DATA.duration_ns < 60 * NS_PER_S ? span(DATA.duration_ns) : clock(DATA.duration_ns, 1), `${of("caller")} turns of the caller, ${of("agent")} of the agent`],
+    ["Latency of a turn", ...spread(latencies.turn, of("caller") ? "no turn is known in whole" : null)],
+    ["After the turn’s end", ...spread(answer, of("caller") ? "no turn is known to be answered" : null)],
     ["Interruptions", grouped(OVERVIEW.interruptions.length), known(latencies.barge_in.max_ms) ? `silent after ${ms(latencies.barge_in.max_ms)} at most` : null],
     ["Losses", lost === null ? "unknown" : lost.length ? lost.map((loss) => loss.name).join(", ") : "none", lost?.length ? lost.map((loss) => `${grouped(loss.total)} ${loss.unit}`).join(", ") : null],
     ["Errors", grouped(errors), null],

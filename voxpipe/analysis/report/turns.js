@@ -3,7 +3,7 @@ const TURN_ROWS = [];
 let currentTurn = -1;
 
 function latencyCell(turn, told) {
-  const cell = make("td", { class: "number" });
+  const cell = make("td", { class: "number", "data-name": "answered after" });
   if (turn.speaker !== "caller") return cell;
   const parts = Object.values(told.latency.parts_ns), whole = told.latency.whole_ns;
   const marks = turn.marks_ns, answer = known(marks.stopped) ? (marks.played ?? marks.received) : null;
@@ -12,7 +12,7 @@ function latencyCell(turn, told) {
   else return cell;
   const bar = make("div", { class: "bar", "aria-hidden": "true" });
   for (const part of parts) {
-    const piece = make("i");
+    const piece = make("i", { class: known(part) ? null : "unseen" });
     piece.style.width = `${(140 * (part ?? 0)) / SLOWEST_NS}px`;
     bar.append(piece);
   }
@@ -40,10 +40,10 @@ function turnRow(turn, index) {
     make("td", { class: "when" }, place),
     make("td", { class: `who ${turn.speaker}` }, turn.speaker === "caller" ? "Caller" : "Agent"),
     make("td", { class: "words" }, told.transcript ?? make("span", { class: "muted" }, "no words")),
-    make("td", { class: "number" }, length),
+    make("td", { class: "number", "data-name": "lasts" }, length),
     latencyCell(turn, told),
     make("td", { class: "muted" }, notes(turn, told).filter(Boolean).join(", ")),
-    make("td", { class: "number" }, ...lineButtons([turn.line])));
+    make("td", { class: "number", "data-name": "line" }, ...lineButtons([turn.line])));
   TURN_ROWS.push(row);
   return row;
 }
