@@ -5,6 +5,8 @@ const EVENTS = DATA.events.rows.map(([line, micros, direction, type, content]) =
   folded: Array.isArray(content), last: Array.isArray(content) ? content[2] : line,
 }));
 const HARMFUL = /error|fail|crash|refused|overrun|underrun|suspect|lost|unanswered|unsupported/;
+const WORDS = new Map(DATA.story.map(([line, , , , words, count]) => [line, count > 1 ? `${words} (${count} times)` : words]));
+const told = (event) => (event.folded ? undefined : WORDS.get(event.line));
 let found = EVENTS, chosen = -1;
 
 function preview(event) {
@@ -14,18 +16,19 @@ function preview(event) {
 }
 
 function haystack(event) {
-  event.text ??= `${event.type} ${event.direction} ${preview(event)}`.toLowerCase();
+  event.text ??= `${event.type} ${event.direction} ${told(event) ?? ""} ${preview(event)}`.toLowerCase();
   return event.text;
 }
 
 function filter() {
   const words = byId("filter").value.toLowerCase().split(/\s+/).filter(Boolean);
   const wanted = (name) => document.querySelector(`.filter [name="${name}"]`).checked;
-  const directions = new Set(DATA.events.directions.filter(wanted)), only = wanted("in-view");
+  const directions = new Set(DATA.events.directions.filter(wanted)), only = wanted("in-view"), story = wanted("story");
   const lines = words.filter((word) => /^line:\d+$/.test(word)).map((word) => Number(word.slice(5)));
   const rest = words.filter((word) => !/^line:\d+$/.test(word));
   found = EVENTS.filter((event) => directions.has(event.direction)
     && (!only || inView(event.ns, event.folded ? event.content[3] * 1000 : event.ns))
+    && (!story || told(event) !== undefined)
     && lines.every((line) => event.line <= line && line <= event.last)
     && rest.every((word) => haystack(event).includes(word)));
   chosen = -1;
@@ -48,7 +51,7 @@ function rowElement(event, index) {
   },
   make("span", { class: "time" }, clock(event.ns)), make("span", { class: "line-no" }, String(event.line)),
   make("span", { class: "direction" }, event.direction), make("span", { class: "type", title: event.type }, event.type),
-  make("span", { class: "content" }, clip(preview(event), 300)));
+  make("span", { class: told(event) === undefined ? "content" : "content told" }, told(event) ?? clip(preview(event), 300)));
   made.style.top = `${index * ROW_PX}px`;
   return made;
 }
@@ -84,7 +87,7 @@ function showLine(line) {
   const has = (event) => event.line <= line && line <= event.last;
   if (!found.some(has)) {
     byId("filter").value = "";
-    document.querySelectorAll(".filter [type=checkbox]").forEach((box) => (box.checked = box.name !== "in-view"));
+    document.querySelectorAll(".filter [type=checkbox]").forEach((box) => (box.checked = DATA.events.directions.includes(box.name)));
     filter();
   }
   const exact = found.findIndex((event) => event.line === line);

@@ -70,16 +70,19 @@ def wave_of_levels(
     """Draw a side of which only the level of each second is known: flat over what was heard of that second."""
     bins = max(1, -(-duration_ns // (LEVEL_BIN_MS * NS_PER_MS)))
     peaks, squares = np.zeros(bins, np.float32), np.zeros(bins, np.float32)
-    # The level of a second is told at its end; what came after the last has none of its own.
-    for end, rms_db, peak_db in levels:
+    bin_ns = LEVEL_BIN_MS * NS_PER_MS
+    begins = np.array([piece.offset_samples for piece in pieces])
+    ends = begins + np.array([piece.samples for piece in pieces])
+    for end, rms_db, peak_db in levels:  # told at the end of its second; what came after the last has none of its own
+        if rms_db is None or peak_db is None:
+            continue
         begin = end - rate_hz
-        for piece in pieces:
+        for index in np.flatnonzero((begins < end) & (ends > begin)):
+            piece = pieces[index]
             first, last = max(begin, piece.offset_samples), min(end, piece.offset_samples + piece.samples)
-            if first >= last or rms_db is None or peak_db is None:
-                continue
             at_ns = piece.at_ns + (first - piece.offset_samples) * NS_PER_S // rate_hz
             until_ns = piece.at_ns + (last - piece.offset_samples) * NS_PER_S // rate_hz
-            span = slice(at_ns // (LEVEL_BIN_MS * NS_PER_MS), -(-until_ns // (LEVEL_BIN_MS * NS_PER_MS)))
+            span = slice(at_ns // bin_ns, -(-until_ns // bin_ns))
             peaks[span], squares[span] = 10 ** (peak_db / 20), 10 ** (rms_db / 10)
     return Wave("levels", LEVEL_BIN_MS, _pyramid(peaks, squares))
 

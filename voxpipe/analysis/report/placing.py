@@ -72,14 +72,13 @@ class Frames:
 def _on_time(lateness_ns: np.ndarray) -> Iterator[tuple[int, int, int]]:
     """Split frames where they are late for good, or early: first, last, and the lateness of all between."""
     padded = np.concatenate([lateness_ns, np.full(HELD_UP_FRAMES - 1, lateness_ns[-1])])
-    settled = np.lib.stride_tricks.sliding_window_view(padded, HELD_UP_FRAMES).min(axis=1)
-    first = 0
-    while first < len(settled):
-        anchor_ns = int(settled[first])
-        away = np.abs(settled[first:] - anchor_ns) > TOLERANCE_NS
-        length = int(np.argmax(away)) if away.any() else len(settled) - first
-        yield first, first + length - 1, anchor_ns
-        first += length
+    settled = np.lib.stride_tricks.sliding_window_view(padded, HELD_UP_FRAMES).min(axis=1).tolist()
+    first, anchor_ns = 0, settled[0]
+    for number, late_ns in enumerate(settled):
+        if abs(late_ns - anchor_ns) > TOLERANCE_NS:
+            yield first, number - 1, anchor_ns
+            first, anchor_ns = number, late_ns
+    yield first, len(settled) - 1, anchor_ns
 
 
 def without_overlaps(pieces: list[Piece], rate_hz: int) -> list[Piece]:
