@@ -348,8 +348,8 @@ def test_events_are_filtered_and_found_by_line(page: Page, faulty: Path) -> None
     page.run("document.querySelector('.filter [name=received]').click()")
     page.run("document.querySelector('.filter [name=story]').click()")
     words = texts(page, "#rows .content")
-    assert f"error server_error: {HOSTILE}" in words
-    assert "said: hello" in words
+    assert f"faults error server_error: {HOSTILE}" in words
+    assert "caller said: hello" in words
     assert not any(word.startswith(("{", "×")) for word in words)
     page.run("document.querySelector('.filter [name=story]').click()")
     page.press("0", "+", "+", "+", "+")

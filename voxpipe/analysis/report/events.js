@@ -5,8 +5,8 @@ const EVENTS = DATA.events.rows.map(([line, micros, direction, type, content]) =
   folded: Array.isArray(content), last: Array.isArray(content) ? content[2] : line,
 }));
 const HARMFUL = /error|fail|crash|refused|overrun|underrun|suspect|lost|unanswered|unsupported/;
-const WORDS = new Map(DATA.story.map(([line, , , , words, count]) => [line, count > 1 ? `${words} (${count} times)` : words]));
-const told = (event) => (event.folded ? undefined : WORDS.get(event.line));
+const STORY = new Map(DATA.story.map(([line, , , lane, words, count]) => [line, { lane, words: count > 1 ? `${words} (${count} times)` : words }]));
+const told = (event) => (event.folded ? undefined : STORY.get(event.line));
 let found = EVENTS, chosen = -1;
 
 function preview(event) {
@@ -16,7 +16,7 @@ function preview(event) {
 }
 
 function haystack(event) {
-  event.text ??= `${event.type} ${event.direction} ${told(event) ?? ""} ${preview(event)}`.toLowerCase();
+  event.text ??= `${event.type} ${event.direction} ${told(event)?.words ?? ""} ${preview(event)}`.toLowerCase();
   return event.text;
 }
 
@@ -43,6 +43,13 @@ function tellFound() {
   byId("shown").textContent = `${grouped(found.length)} of ${grouped(EVENTS.length)} rows${out}`;
 }
 
+// What the story tells of an event, and by whom; else its data.
+function content(event) {
+  const { lane, words } = told(event) ?? {};
+  if (!lane) return make("span", { class: "content" }, clip(preview(event), 300));
+  return make("span", { class: "content told" }, make("b", { class: lane }, lane), ` ${words}`);
+}
+
 function rowElement(event, index) {
   const made = make("div", {
     class: `row${event.folded ? " audio" : ""}${HARMFUL.test(event.type) ? " fault" : ""}`, role: "option", id: `row${index}`,
@@ -51,7 +58,7 @@ function rowElement(event, index) {
   },
   make("span", { class: "time" }, clock(event.ns)), make("span", { class: "line-no" }, String(event.line)),
   make("span", { class: "direction" }, event.direction), make("span", { class: "type", title: event.type }, event.type),
-  make("span", { class: told(event) === undefined ? "content" : "content told" }, told(event) ?? clip(preview(event), 300)));
+  content(event));
   made.style.top = `${index * ROW_PX}px`;
   return made;
 }

@@ -63,10 +63,17 @@ function table(columns, rows) {
   return make("table", {}, make("thead", {}, head), make("tbody", {}, ...body));
 }
 
+function format(value) {
+  if (!known(value) || typeof value !== "object") return shown(value);
+  const { name, ...rest } = value, facts = Object.entries(rest).filter(([, fact]) => known(fact));
+  return `${name}: ${facts.map(([key, fact]) => (key === "rate_hz" ? `${fact} Hz` : shown(fact))).join(", ")}`;
+}
+
 function details() {
   const { requested, confirmed, provider_defaults: defaults } = OVERVIEW.session;
   const right = confirmed ?? defaults, names = Object.keys(requested ?? right ?? {}).filter((name) => name !== "line_no");
-  const facts = names.map((name) => [name.replaceAll("_", " "), requested ? shown(requested[name]) : "nothing", right ? shown(right[name]) : "nothing"]);
+  const told = (session, name) => (session ? (name.endsWith("link") ? format(session[name]) : shown(session[name])) : "nothing");
+  const facts = names.map((name) => [name.replaceAll("_", " "), told(requested, name), told(right, name)]);
   byId("session").querySelector("div").append(facts.length
     ? table([["", ""], ["Asked for", ""], [confirmed || !defaults ? "Confirmed" : "The provider’s defaults", ""]], facts)
     : make("p", { class: "muted" }, "The log does not tell of a session’s configuration."));

@@ -94,6 +94,8 @@ function clustered(marks) {
   return found;
 }
 
+const share = (px) => `${(100 * px) / chartWidth()}%`;
+
 function element(group) {
   const [mark] = group.marks, many = group.marks.length > 1;
   const made = make("div", {
@@ -103,7 +105,7 @@ function element(group) {
   made.group = group;
   const { top, height } = laneBoxes[mark.lane];
   const left = mark.kind === "dot" ? Math.min(Math.max(9, toX(mark.begin)), chartWidth() - 9) : toX(mark.begin);
-  made.style.left = `${left}px`;
+  made.style.left = share(left); // a share, so that it holds on paper, too
   made.style.top = `${mark.kind === "dot" ? top + height / 2 - 7 : top}px`;
   if (mark.kind !== "dot") made.style.height = `${height}px`;
   if (["turn", "tools", "air", "latency"].includes(mark.kind)) dress(made, mark, left);
@@ -114,7 +116,7 @@ function element(group) {
 // Give a mark its width, and words where there is room; words stay in view when the mark begins before it.
 function dress(made, mark, left) {
   const width = toX(mark.end) - left, hidden = Math.max(0, -left);
-  made.style.width = `${Math.max(2, Math.min(width, chartWidth() + 20 - left))}px`;
+  made.style.width = share(Math.max(2, Math.min(width, chartWidth() + 20 - left)));
   if (mark.kind === "latency") {
     const tall = barHeight(mark.bar, laneBoxes.latency.height);
     made.style.top = `${laneBoxes.latency.top + laneBoxes.latency.height - tall}px`;
