@@ -37,11 +37,24 @@ def test_the_demo_succeeds_and_leaves_its_evidence(tmp_path: Path, leg_format: s
     types = [json.loads(line)["event_type"] for line in log.read_text().splitlines()]
     assert types.index("session.updated") < types.index("input_audio_buffer.append")
     assert types[-1] == "leg.summary"
-    said, said_format = read_wav(tmp_path / "caller-said.wav")
-    heard, heard_format = read_wav(tmp_path / "caller-heard.wav")
+    said, said_format = read_wav(log.with_suffix(".caller-said.wav"))
+    heard, heard_format = read_wav(log.with_suffix(".caller-heard.wav"))
     assert str(said_format) == str(heard_format) == leg_format
     second = 2 * said_format.rate_hz
     assert align(said[-second:], heard).correlation > 0.95
+
+
+@pytest.mark.sockets
+def test_demos_in_one_folder_keep_each_their_own(tmp_path: Path) -> None:
+    """The second one touches no file of the first, and each leaves four recordings named after its log."""
+    run("demo", "--out", tmp_path, "--scenario", "vanish")
+    first = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    run("demo", "--out", tmp_path, "--scenario", "vanish", "--leg-format", "slin16")
+    assert {path: path.read_bytes() for path in first} == first
+    logs = [path for path in tmp_path.glob("*.jsonl") if not path.name.startswith("gateway")]
+    assert len(logs) == 2
+    names = {f"{log.stem}.{what}.wav" for log in logs for what in ("uplink", "downlink", "caller-said", "caller-heard")}
+    assert {path.name for path in tmp_path.glob("*.wav")} == names
 
 
 @pytest.mark.sockets
@@ -85,7 +98,7 @@ def serve(simulator: Background, folder: Path, *args: object) -> tuple[Backgroun
 @pytest.mark.sockets
 def test_serve_call_and_simulate_make_a_call(tmp_path: Path, simulator: Background) -> None:
     """Three processes, one call: the measurements as JSON, the recording, the digits, and a drain by SIGTERM."""
-    gateway, address = serve(simulator, tmp_path / "logs", "--max-legs", 3)
+    gateway, address = serve(simulator, tmp_path / "logs", "--max-legs", 3, "--set", "digits.log=true")
     write_wav(tmp_path / "said.wav", speech_like(SLIN8, 1.0), SLIN8)
     done = run(
         "call", address, "--wav", tmp_path / "said.wav", "--record", tmp_path / "h.wav", "--json", "--dtmf", "1#"
@@ -105,6 +118,7 @@ def test_serve_call_and_simulate_make_a_call(tmp_path: Path, simulator: Backgrou
     (log,) = [path for path in (tmp_path / "logs").glob("*.jsonl") if not path.name.startswith("gateway")]
     digits = [data["digit"] for data in map(event_data, log.read_text().splitlines()) if "digit" in data]
     assert digits == ["1", "#"]
+    assert "The caller pressed 1 on the telephone keypad." in log.read_text()
 
 
 def event_data(line: str) -> dict[str, object]:

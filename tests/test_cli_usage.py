@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 from command import ENVIRON, run
+
+PYPROJECT = Path(__file__).parent.parent / "pyproject.toml"
 
 
 @pytest.mark.parametrize("command", ["demo", "serve", "init", "call", "simulate"])
@@ -97,3 +101,31 @@ def test_init_asterisk_follows_the_configuration(tmp_path: Path) -> None:
     done = run("init", "--asterisk", "--config", "c.toml", cwd=tmp_path)
     assert done.returncode == 0
     assert "Dial(AudioSocket/10.1.2.3:7777/${UUID()}/c(ulaw),,g)" in done.stdout
+
+
+STARTS = {
+    "the script": "from voxpipe.__main__ import main; main()",
+    "python -m voxpipe": "import runpy; runpy.run_module('voxpipe', run_name='__main__', alter_sys=True)",
+}
+INTERRUPTED_AT = """
+import os, signal, sys
+
+class Finder:
+    def find_spec(name, path=None, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Finder)
+sys.argv = ["voxpipe", "--version"]
+"""
+
+
+@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("module", ["voxpipe.cli", "attrs", "trio", "rich.console", "voxpipe.leg"])
+def test_an_interrupt_while_it_starts_leaves_no_traceback(start: str, module: str) -> None:
+    """SIGINT in the middle of the imports: status 130 and not a word, as later on."""
+    script = tomllib.loads(PYPROJECT.read_text())["project"]["scripts"]["voxpipe"]
+    assert script == "voxpipe.__main__:main"
+    code = INTERRUPTED_AT.format(module=module) + STARTS[start]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

@@ -118,7 +118,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("gateway.max_legs", 2.5, "expected a whole number, got 2.5"),
     ("gateway.max_legs", True, "expected a whole number, got True"),
     ("gateway.max_legs", "", "expected a whole number, got ''"),
-    ("tools.builtin", ["fly"], "expected tools of hang_up, send_to, wait, got 'fly'"),
+    ("tools.builtin", ["fly"], "expected tools of hang_up, send_to, wait, collect_digits, got 'fly'"),
     ("tools.max_calls", 0, "expected 1 to 1000, got 0"),
     ("gateway.listen", "9092", "expected HOST:PORT, got '9092'"),
     ("gateway.listen", "localhost:ninety", "expected HOST:PORT, got 'localhost:ninety'"),
@@ -172,7 +172,8 @@ WRONG: list[tuple[str, Any, str]] = [
     (
         "asterisk.host",
         "x",
-        "expected one of gateway, leg, provider, session, context, tools, log, limits, got an unknown key",
+        "expected one of gateway, leg, provider, session, voice, context, tools, digits, log, limits, "
+        "got an unknown key",
     ),
     ("gateway", 5, "expected a table, got 5"),
 ]

@@ -20,6 +20,7 @@ from voxpipe.errors import (
     RecordError,
     RemoteProtocolError,
     SessionError,
+    SessionLost,
     VoxpipeError,
 )
 from voxpipe.websocket import WebSocketClosed, WebSocketRefused
@@ -44,6 +45,7 @@ TEXTS: list[tuple[VoxpipeError, str]] = [
         AckTimeout("ConfigureSession", "SessionUpdated", 0.25),
         "expected SessionUpdated in answer to ConfigureSession within 0.25 s, got nothing",
     ),
+    (SessionLost("expected the session to go on, got it closed"), "expected the session to go on, got it closed"),
     (RecordError(7, "expected JSON: unexpected end"), "line 7: expected JSON: unexpected end"),
     (RemoteProtocolError("expected 320 bytes, got 160", peer="127.0.0.1"), "expected 320 bytes, got 160"),
     (WebSocketClosed(1006, "connection lost"), "the WebSocket was closed with code 1006: connection lost"),
@@ -119,6 +121,7 @@ TREE = {
     FormatMismatch: SessionError,
     CommandRefused: SessionError,
     AckTimeout: SessionError,
+    SessionLost: SessionError,
     RecordError: VoxpipeError,
     WebSocketClosed: VoxpipeError,
     WebSocketRefused: VoxpipeError,

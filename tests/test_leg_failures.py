@@ -9,7 +9,7 @@ import soundfile
 from trio.testing import MockClock
 from virtual_call import HELLO_AND_WAIT, CallMaker, Script, no_audio_passed, silence, tone
 
-from voxpipe.errors import AckTimeout, CommandRefused, FormatMismatch, SessionError
+from voxpipe.errors import AckTimeout, CommandRefused, FormatMismatch, SessionError, SessionLost
 
 FAILURES: list[tuple[str, type[Exception], str]] = [
     (
@@ -97,9 +97,9 @@ async def test_the_last_refusal_of_the_list_is_the_one_told(autojump_clock: Mock
 async def test_a_provider_lost_in_mid_call_ends_it_with_its_reason(
     autojump_clock: MockClock, make_call: CallMaker, scenario: str, text: str
 ) -> None:
-    """A connection that drops, a close code and the 60-minute end each end the leg, and the log is complete."""
-    call = await make_call(Script(audio=tone(1000), stays=True), scenario)
-    assert isinstance(call.outcome.error, SessionError)
+    """Where none is to replace it, a dropped connection, a close code and the 60-minute end each end the leg."""
+    call = await make_call(Script(audio=tone(1000), stays=True), scenario, provider={"reconnect_s": 0.0})
+    assert isinstance(call.outcome.error, SessionLost)
     assert str(call.outcome.error).startswith(text)
     assert call.phone.hung_up
     assert call.records[-1].event_type == "leg.summary"
@@ -118,7 +118,7 @@ async def test_a_provider_that_stalls_makes_underruns_not_noise(
 
 async def test_no_connection_to_the_provider_hangs_up(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """Where no WebSocket can be opened, the reason is in the log and the caller is not left hanging."""
-    call = await make_call(Script(audio=tone(500), stays=True), refuse_connection=True)
+    call = await make_call(Script(audio=tone(500), stays=True), refuse_connections=[1])
     assert isinstance(call.outcome.error, SessionError)
     assert "no connection to provider.test:80: all attempts to connect failed" in str(call.outcome.error)
     assert call.phone.hung_up

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import attrs
 import pytest
 import soundfile
 from trio.testing import MockClock
 from virtual_call import HELLO_AND_WAIT, CallMaker, Script, silence, tone
 
 from voxpipe.audio import SLIN24
+from voxpipe.config import Config
 
 
 async def test_the_log_is_gapless_and_in_order(autojump_clock: MockClock, make_call: CallMaker) -> None:
@@ -85,3 +87,31 @@ async def test_linear_legs_of_the_models_rate_pass_untouched(autojump_clock: Moc
     call = await make_call(Script(audio=speech, format=SLIN24))
     assert bytes(call.session.uplink) == speech
     assert all(len(frame) == 960 for _, frame in call.phone.frames)
+
+
+async def test_the_log_begins_with_the_configuration_and_without_its_secrets(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
+    """Every key is in the first line, so that the call can be gone through again; keys, headers and tokens are not."""
+    call = await make_call(
+        Script(audio=tone(200)),
+        provider={
+            "api_key": "sk-1",
+            "headers": {"X-Pass": "sesame"},
+            "query": {"code": "c-93-x"},
+            "url": "ws://provider.test/v1?key=2222",
+        },
+        context={"token": "tok-3"},
+        session={"voice": "marin"},
+    )
+    config = call.data("leg.started")[0]["config"]
+    assert set(config) == {field.name for field in attrs.fields(Config)}
+    assert config["session"]["voice"] == "marin"
+    assert config["provider"]["url"] == "ws://provider.test/v1"
+    assert [config["provider"][name] for name in ("api_key", "headers", "query")] == [
+        "[redacted]",
+        {"X-Pass": "[redacted]"},
+        {"code": "[redacted]"},
+    ]
+    text = b"".join(record.to_line() for record in call.records)
+    assert not [secret for secret in (b"sk-1", b"sesame", b"c-93-x", b"2222", b"tok-3") if secret in text]

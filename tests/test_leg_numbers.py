@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import pytest
@@ -19,7 +20,8 @@ CALLS: dict[str, tuple[Script, str, dict[str, Any]]] = {
     "early audio": (Script(audio=tone(1000) + silence(3500)), "early-audio", {}),
     "a late caller": (Script(audio=tone(1000) + silence(3500), speaks_after_s=3.3), "greeting", {}),
     "another rate": (Script(audio=tone(1000, 24_000) + silence(3500, 24_000), format=SLIN24), "parrot", {}),
-    "a vanished provider": (Script(audio=tone(1000), stays=True), "vanish", {}),
+    "a vanished provider": (Script(audio=tone(1000), stays=True), "vanish", {"provider": {"reconnect_s": 0.0}}),
+    "a provider lost and replaced": (Script(audio=tone(1000) + silence(8000)), ("vanish", "parrot"), {}),
     "a refused format": (
         Script(audio=tone(1000) + silence(3500)),
         "second-format-only",
@@ -51,7 +53,7 @@ def check_uplink(call: VirtualCall) -> None:
     assert uplink["messages"] == len(messages)
     assert uplink["bytes"] == sum(audio["bytes"] for audio in messages)
     assert uplink["append_chunks"] == appends(call)
-    assert uplink["append_bytes"] == len(call.session.uplink)
+    assert uplink["append_bytes"] == sum(len(session.uplink) for session in call.provider.sessions)
     assert uplink["overrun_frames"] == sum(data["frames"] for data in call.data("uplink.overrun"))
 
 
@@ -81,8 +83,15 @@ def check_session(call: VirtualCall) -> None:
 
 
 def check_marks(call: VirtualCall) -> None:
-    """playout.started is followed by playout.finished where the caller heard all, and by playout.cut where not."""
+    """playout.started is followed by playout.finished where the caller heard all, and by playout.cut where not.
+
+    An answer of the next session may follow on the last frame of one of the session before: then neither is between.
+    """
     marks = [r.event_type for r in call.of("playout.started", "playout.finished", "playout.cut")]
+    if len(call.provider.sessions) > 1:
+        marks = [
+            mark for before, mark in itertools.pairwise(["", *marks]) if mark != "playout.started" or mark != before
+        ]
     pairs = list(zip(marks[::2], marks[1::2], strict=False))
     assert all(first == "playout.started" and second != first for first, second in pairs), marks
 

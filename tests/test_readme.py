@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
+import trio
+from keypad import asks, caller, outputs, texts
+from trio.testing import MockClock
+from virtual_call import CALL, CallMaker
+from virtual_program import ProgramRunner
 
+from voxpipe.actors.leg_control import SAY
+from voxpipe.audio import SLIN8
 from voxpipe.cli import app
 from voxpipe.config import Config
 from voxpipe.config_file import load_config
@@ -20,7 +25,11 @@ from voxpipe.dialplan import asterisk_dialplan
 from voxpipe.errors import ConfigError
 from voxpipe.sansio.records import parse_line
 from voxpipe.sansio.transitions import draw_states
+from voxpipe.testing.asterisk import call
+from voxpipe.testing.caller_result import CallResult
 from voxpipe.testing.caller_run import SPEECH
+from voxpipe.testing.provider import Provider
+from voxpipe.testing.signals import silence
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 
@@ -90,48 +99,80 @@ def test_the_record_is_a_record() -> None:
     assert parse_line(line.strip().encode(), 1).event_type == "session.ready"
 
 
-@pytest.mark.sockets
-def test_the_gateway_example_listens(tmp_path: Path) -> None:
-    """The first library example runs as it stands, but for the minute it waits."""
-    (tmp_path / "voxpipe.toml").write_text('[gateway]\nlisten = "127.0.0.1:0"\n')
-    output = run_example(blocks("python")[0].replace("trio.sleep(60)", "trio.sleep(0.2)"), tmp_path)
-    assert "listening on 127.0.0.1:" in output
-    assert output.rstrip().endswith("gateway.stopped")
+# --- the examples, as they stand, in virtual time ---------------------------------------------------------------------
 
 
-@pytest.mark.sockets
-def test_the_leg_example_is_answered(tmp_path: Path) -> None:
-    """The second library example runs as it stands, and the caller hears an answer."""
+GATEWAY, LEG, TOOL, KEYPAD = "voxpipe.Gateway", "run_leg(leg, config))", "order_status", "check_pin"
+
+
+def example(name: str) -> str:
+    """The Python block that has a name in it."""
+    (code,) = [block for block in blocks("python") if name in block]
+    return code
+
+
+def test_every_example_is_run() -> None:
+    """There are no more than those below."""
+    assert sorted(blocks("python")) == sorted(map(example, (GATEWAY, LEG, TOOL, KEYPAD)))
+
+
+def test_the_gateway_example_attends_to_a_call(run_program: ProgramRunner, tmp_path: Path) -> None:
+    """It greets, and at the key says its words to their end and hangs up; a minute later it drains."""
+    provider = Provider("openai")
+    results: list[CallResult] = []
+    (tmp_path / "voxpipe.toml").write_text('[provider]\nurl = "ws://127.0.0.1:8765/v1/realtime"\n')
+
+    async def dial_in(nursery: trio.Nursery) -> None:
+        await nursery.start(provider.listen, "127.0.0.1", 8765)
+
+        async def phone() -> None:
+            await trio.sleep(5)
+            line = await trio.open_tcp_stream("127.0.0.1", 9092)
+            results.append(await call(line, silence(SLIN8, 1), SLIN8, call_id=CALL, digits=[(6.0, "0")], seconds=30))
+
+        nursery.start_soon(phone)
+
+    output, lasted_s = run_program(example(GATEWAY), beside=dial_in)
+    turns = {"caller": 0, "agent": 2, "cut": 0}
+    assert output.splitlines() == ["listening on 127.0.0.1:9092", f"{CALL} hang-up requested {turns}"]
+    assert 60 <= lasted_s < 61
+    (session,) = provider.sessions
+    asked = [
+        message.body["response"]["instructions"] for message in session.messages if message.type == "response.create"
+    ]
+    assert [text.removeprefix(SAY) for text in asked] == ["Rosa's Pizza, good evening!", "I will put you through."]
+    assert session.complaints == []
+    (result,) = results
+    assert result.ended_by == "hang-up"
+    assert result.faults == ()
+    assert 8 < result.duration_s < 10
+
+
+def test_the_leg_example_is_answered(run_program: ProgramRunner, tmp_path: Path) -> None:
+    """The caller hears an answer on a stream in memory, in the formats that the outcome tells."""
     shutil.copy(SPEECH, tmp_path / "hello.wav")
-    output = run_example(blocks("python")[1], tmp_path)
-    assert re.search(r"heard \d{5,} bytes, the first word after \d\.\d\d s", output)
+    output, _ = run_program(example(LEG))
+    assert re.search(r"heard \d{6,} bytes, the first word after \d\.\d\d s", output)
+    assert "'leg': {'uplink': 'slin16', 'downlink': 'slin16'}" in output
     assert "'confirmed': {'uplink': 'slin24', 'downlink': 'slin24'}" in output
+    (log,) = (tmp_path / "logs").iterdir()
+    assert output.rstrip().endswith(str(log.relative_to(tmp_path)))
 
 
-@pytest.mark.sockets
-def test_the_example_of_a_hand_in_a_call_runs(tmp_path: Path) -> None:
-    """The example of a handle to a call serves as it stands, but for its end."""
-    (tmp_path / "voxpipe.toml").write_text('[gateway]\nlisten = "127.0.0.1:0"\n')
-    (given,) = (block for block in blocks("python") if "await gateway.serve()" in block and "on_start" in block)
-    code = given.replace("await gateway.serve()", "with trio.move_on_after(0.3): await gateway.serve()")
-    assert run_example(code, tmp_path) == ""
-
-
-@pytest.mark.sockets
-def test_the_tool_example_is_called(tmp_path: Path) -> None:
-    """The library example of a tool runs as it stands: the tool is called, answered, and spoken about."""
-    (code,) = (block for block in blocks("python") if "order_status" in block)
-    output = run_example(code, tmp_path)
+def test_the_tool_example_is_called(run_program: ProgramRunner) -> None:
+    """The tool is called, answered, and spoken about."""
+    output, _ = run_program(example(TOOL))
     assert "tool.called" in output
     assert "'output': 'Order 7 is on its way.'" in output
     assert re.search(r"heard the first word about it after \d\.\d\d s", output)
 
 
-def run_example(code: str, folder: Path) -> str:
-    """Run an example as a program of its own in a folder."""
-    environ = {**os.environ, "OPENAI_API_KEY": "sk-not-used"}
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], cwd=folder, env=environ, capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+async def test_the_keypad_example_is_given_the_pin(autojump_clock: MockClock, make_call: CallMaker) -> None:
+    """The tool of the example is called, the caller enters the PIN, and neither the model nor the log has it."""
+    names: dict[str, Any] = {}
+    exec(example(KEYPAD), names)
+    call = await make_call(caller(9, (2.0, "7391")), asks(name="check_pin"), own_tools=[names["pin"]])
+    assert outputs(call) == ["The PIN is right."]
+    assert texts(call) == []
+    assert call.outcome.log is not None
+    assert '"7391"' not in call.outcome.log.read_text()

@@ -102,7 +102,7 @@ async def test_the_response_is_cancelled_by_one_side_only(
 
 STAR, HASH = b"\x03\x00\x01*", b"\x03\x00\x01#"
 PUSH_TO_TALK = {"push_to_talk": "*", "turn_detection": {"type": "none"}}
-COMMIT, ASK = "input_audio_buffer.commit", "response.create"
+COMMIT, ASK, ADD = "input_audio_buffer.commit", "response.create", "conversation.item.create"
 CLEAR, TRUNCATE, CANCEL = "input_audio_buffer.clear", "conversation.item.truncate", "response.cancel"
 
 
@@ -110,7 +110,8 @@ CLEAR, TRUNCATE, CANCEL = "input_audio_buffer.clear", "conversation.item.truncat
     ("digits", "expected", "turns"),
     [
         (((1.0, STAR),), [COMMIT, ASK], {"caller": 1, "agent": 1, "cut": 0}),
-        (((1.0, HASH),), [], {"caller": 0, "agent": 0, "cut": 0}),
+        # Any other digit is an entry on the keypad.
+        (((1.0, HASH),), [ADD, ASK], {"caller": 0, "agent": 1, "cut": 0}),
         # Asked before anything was said: refused by the provider, and nobody is made to speak.
         (((0.02, STAR), (1.0, STAR)), [COMMIT, COMMIT, ASK], {"caller": 1, "agent": 1, "cut": 0}),
         # The second press silences the agent, the third ends the second turn.
@@ -184,6 +185,30 @@ async def test_the_agent_speaks_up_when_nobody_does(autojump_clock: MockClock, m
     assert asked[0].t_ns / 1e9 == pytest.approx(3.0, abs=0.1)
     assert (asked[1].t_ns - heard[0].t_ns) / 1e9 == pytest.approx(3.0, abs=0.1)
     assert call.session.complaints == []
+
+
+async def test_a_caller_who_never_speaks_is_hung_up_on(autojump_clock: MockClock, make_call: CallMaker) -> None:
+    """The agent speaks up three times, which is heard; the silence after that ends the call in peace."""
+    call = await make_call(Script(stays=True), leg={"idle_timeout_s": 3.0})
+    assert len(call.of("response.create")) == 3
+    assert call.outcome.reason == "idle limit reached"
+    assert call.outcome.error is None
+    assert call.phone.hung_up
+    assert (call.of("session.draining")[0].t_ns - call.of("playout.finished")[2].t_ns) / 1e9 == pytest.approx(
+        3.0, abs=0.1
+    )
+    assert call.outcome.summary["turns"] == {"caller": 0, "agent": 3, "cut": 0}
+    assert call.session.complaints == []
+
+
+async def test_a_caller_who_speaks_now_and_then_is_not_hung_up_on(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
+    """Each word of the caller begins the count anew."""
+    audio = (silence(11_000) + tone(1000)) * 4
+    call = await make_call(Script(audio=audio), leg={"idle_timeout_s": 3.0})
+    assert len(call.of("response.create")) > 3
+    assert call.outcome.reason == "leg closed by the peer"
 
 
 async def test_a_call_ends_at_its_limit(autojump_clock: MockClock, make_call: CallMaker) -> None:

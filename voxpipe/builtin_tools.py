@@ -1,4 +1,5 @@
-"""The tools that come with voxpipe: how the agent ends a call, sends it on, or keeps quiet. None is on by default."""
+"""The tools that come with voxpipe: how the agent ends a call, sends it on, keeps quiet or asks for
+digits. None is on by default."""
 
 from __future__ import annotations
 
@@ -8,6 +9,9 @@ from typing import Literal
 from voxpipe.config import ToolsConfig
 from voxpipe.errors import ConfigError
 from voxpipe.tools import Tool, ToolContext
+
+DIGITS_TIMEOUT_S = 900.0
+"""Beyond any entry: each of its waits has a limit of its own."""
 
 
 async def hang_up(context: ToolContext) -> str:
@@ -19,6 +23,22 @@ async def hang_up(context: ToolContext) -> str:
 async def wait() -> str:
     """Say nothing until the caller speaks again, for instance when you were asked to hold on."""
     return "You are silent until the caller speaks."
+
+
+async def collect_digits(
+    context: ToolContext,
+    max_digits: int | None = None,
+    terminator: str | None = None,
+    timeout_s: float | None = None,
+) -> str:
+    """Wait for the caller to enter digits on the telephone keypad. First say what to enter, in the same answer.
+
+    Args:
+        max_digits: how many digits there are at most; the last one ends the entry
+        terminator: the key that ends an entry before that, such as #; empty: none
+        timeout_s: how long a pause after a digit ends the entry, in seconds
+    """
+    return (await context.digits(max_digits=max_digits, terminator=terminator, timeout_s=timeout_s)).words
 
 
 def _send_to(destinations: tuple[str, ...]) -> Tool:
@@ -46,6 +66,7 @@ def all_tools(config: ToolsConfig, own: Sequence[Tool]) -> tuple[Tool, ...]:
         "hang_up": lambda: Tool(hang_up, replies=False),
         "send_to": lambda: _send_to(config.send_to),
         "wait": lambda: Tool(wait, replies=False),
+        "collect_digits": lambda: Tool(collect_digits, timeout_s=DIGITS_TIMEOUT_S),
     }
     tools = (*(makers[name]() for name in config.builtin), *own)
     names = [tool.name for tool in tools]

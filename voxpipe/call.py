@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
 
 import attrs
@@ -14,24 +14,28 @@ from voxpipe.actors.access import build_access
 from voxpipe.actors.audiosocket_leg import AudioSocketLeg
 from voxpipe.actors.chunk_queue import ChunkQueue
 from voxpipe.actors.conversation import Conversation
+from voxpipe.actors.digits import Keypad
 from voxpipe.actors.leg_control import LegControl
 from voxpipe.actors.leg_reader import UplinkStatistics, read_leg
-from voxpipe.actors.monotonic import now_ns
+from voxpipe.actors.monotonic import Pace, now_ns, sleep_until_ns
 from voxpipe.actors.one_shot import OneShot
 from voxpipe.actors.playout import Playout
 from voxpipe.actors.prompt import Prompt
 from voxpipe.actors.sink import CallLog, RecordObserver
 from voxpipe.actors.tools import ToolRunner
 from voxpipe.actors.transcode import drop_unconverted, transcode_downlink, transcode_uplink
+from voxpipe.actors.voice import VoiceChange, VoiceWatch
 from voxpipe.audio import PTIME_MS, SLIN8, AudioFormat, FormatPair
 from voxpipe.config import Config
 from voxpipe.context import LegContext
-from voxpipe.errors import ProtocolError, RemoteProtocolError, VoxpipeError, describe_error
+from voxpipe.errors import AudioError, ProtocolError, RemoteProtocolError, VoxpipeError, describe_error
 from voxpipe.sansio.audiosocket import downlink_format
 from voxpipe.sansio.clock import Clock
 from voxpipe.sansio.dialect import Dialect
 from voxpipe.sansio.ledger import CutPoint, Ledger
 from voxpipe.sansio.leg import LegFormatConfirmed
+from voxpipe.sansio.records import REDACTED
+from voxpipe.sansio.voice_words import VoiceStarted, VoiceStopped
 from voxpipe.tools import Tool, ToolContext
 from voxpipe.websocket import Dial, dial_tcp
 
@@ -56,6 +60,8 @@ class Surroundings:
     on_start: Callable[[LegControl], None] = lambda _control: None
     """Given a handle to the call once its log is open; it must not wait."""
     unix_ns: Callable[[], int] = time.time_ns
+    pace: Pace = sleep_until_ns
+    """Waits until a frame is due; a replay waits as long as it took then."""
     tools: Sequence[Tool] = ()
     """What the agent may call, besides the built-in tools of the configuration."""
 
@@ -81,14 +87,21 @@ class Call:
         self.reason = "cancelled"
         self.error: VoxpipeError | None = None
         self.next: str | None = None
-        self.tools = ToolRunner(tools, ToolContext(uuid, config.tools.send_to, self._leave), config.tools, log)
+        self.keypad = Keypad(
+            config.digits, log, conversation=lambda: self.conversation, agent_speaks=lambda: self._agent_speaks
+        )
+        context = ToolContext(uuid, config.tools.send_to, self._leave, self.keypad.ask)
+        self.tools = ToolRunner(tools, context, config.tools, log)
         self.leg_formats: OneShot[LegFormatConfirmed] = OneShot()
         self.session_formats: OneShot[FormatPair] = OneShot()
         self.playout: OneShot[Playout] = OneShot()
         self.uplink_counts = UplinkStatistics()
+        ours = config.session.turn_detection.type == "none"
+        self.voice = VoiceWatch(config.voice, log, self._take_voice, makes_turns=ours)
         self._given = given
         self._leg_over = trio.Event()
         self._left = False
+        self._session_lost = trio.Event()
         self._kept_up_frames = 0
         if configured is not None:
             self.leg_formats.set(LegFormatConfirmed(configured, downlink_format(configured)))
@@ -106,7 +119,9 @@ class Call:
             downlink=self.downlink,
             formats=self.session_formats,
             cut=self._cut,
+            hold=self._hold,
             tools=self.tools,
+            on_lost=lambda: self._session_lost.set(),
         )
 
     async def run(self) -> None:
@@ -116,15 +131,26 @@ class Call:
         """
         async with trio.open_nursery() as session:
             session.start_soon(self.conversation.converse)
-            await self._answer()
+            try:
+                await self._answer()
+            finally:
+                self.keypad.close()
             # After the playout, which is the leg's other writer, and before the log's last write, which may take time.
             await self.leg.hang_up()
 
     async def _answer(self) -> None:
         async with trio.open_nursery() as nursery:
             await nursery.start(self.tools.run)
+            nursery.start_soon(self.keypad.run)
             nursery.start_soon(self._read)
-            nursery.start_soon(transcode_uplink, self._uplink_end, self.appends, self.leg_formats, self.session_formats)
+            nursery.start_soon(
+                transcode_uplink,
+                self._uplink_end,
+                self.appends,
+                self.leg_formats,
+                self.session_formats,
+                self.voice.pass_on,
+            )
             nursery.start_soon(
                 transcode_downlink,
                 self.downlink,
@@ -137,6 +163,9 @@ class Call:
             nursery.start_soon(self._play)
             nursery.start_soon(self._learn_format)
             nursery.start_soon(self._drain)
+            nursery.start_soon(self._welcome)
+            nursery.start_soon(self._bridge_gaps)
+            nursery.start_soon(self.voice.run, self.leg_formats)
             ending = await self.conversation.ended.get()
             self._note_end(ending.reason, ending.error)
             nursery.start_soon(self._discard_uplink)
@@ -170,14 +199,28 @@ class Call:
                 self.uplink_counts,
                 self._end,
                 self._take_digit,
+                self.voice.heard,
+                self._show_digit,
             )
         except ProtocolError as error:
             self._fail(error)
 
     def _take_digit(self, digit: str) -> None:
         if digit == self.config.session.push_to_talk:
-            playout = self.playout.value
-            self.conversation.press_to_talk(agent_speaks=playout is not None and playout.ledger.speaking)
+            self.conversation.press_to_talk(agent_speaks=self._agent_speaks)
+        else:
+            self.keypad.press(digit)
+
+    def _show_digit(self, digit: str) -> str:
+        return digit if self.config.digits.log or digit == self.config.session.push_to_talk else REDACTED
+
+    def _take_voice(self, change: VoiceChange) -> None:
+        self.conversation.feed(VoiceStarted(self._agent_speaks) if change.started else VoiceStopped(change.voice_ms))
+
+    @property
+    def _agent_speaks(self) -> bool:
+        playout = self.playout.value
+        return playout is not None and playout.ledger.speaking
 
     async def _discard_uplink(self) -> None:
         # Nobody hears it any more, and it is no loss worth a record.
@@ -189,7 +232,15 @@ class Call:
             format_ = await self._keep_up()
             limit_samples = self.config.limits.ledger_s * format_.rate_hz
             ledger = Ledger(format_, limit_samples=limit_samples)
-            playout = Playout(ledger, Clock(now_ns()), format_, self.log, silence_frames=self._kept_up_frames)
+            playout = Playout(
+                ledger,
+                Clock(now_ns()),
+                format_,
+                self.log,
+                silence_frames=self._kept_up_frames,
+                on_written=self.voice.played,
+                pace=self._given.pace,
+            )
             self.playout.set(playout)
             await playout.play(self.leg)
         except ProtocolError as error:
@@ -227,26 +278,59 @@ class Call:
             self._left, self.next = True, next_
             self.conversation.drain(reason, to_the_end=True)
 
+    async def _welcome(self) -> None:
+        if self.config.leg.welcome_wav:
+            prompt = Prompt(self.config.leg.welcome_wav, "leg.welcome_wav", "welcome", self.log)
+            if wrong := await prompt.load():
+                self._given.on_warning(wrong)
+            else:
+                prompt.put(await self.playout.get(), (await self.leg_formats.get()).downlink)
+
+    async def load(self, path: str) -> Callable[[], Awaitable[bool]]:
+        """Read a WAV file; return what plays it behind all that waits, and tells at the end whether it was not cut.
+
+        ``AudioError`` for a file that cannot be read or played.
+        """
+        prompt = Prompt(path, "leg.prompt", "prompt", self.log)
+        if wrong := await prompt.load():
+            raise AudioError(wrong)
+
+        async def play() -> bool:
+            return await prompt.play(await self.playout.get(), (await self.leg_formats.get()).downlink)
+
+        return play
+
+    async def _bridge_gaps(self) -> None:
+        """Play the prompt of ``leg.reconnect_wav``, if there is one, whenever a session was lost."""
+        prompt = Prompt(self.config.leg.reconnect_wav, "leg.reconnect_wav", "reconnect", self.log)
+        while self.config.leg.reconnect_wav:
+            await self._session_lost.wait()
+            self._session_lost = trio.Event()
+            if wrong := await prompt.load():
+                self._given.on_warning(wrong)
+            elif self.conversation.lost:
+                prompt.put(await self.playout.get(), (await self.leg_formats.get()).downlink)
+
     def _cut(self, epoch: int) -> CutPoint:
         playout = self.playout.value
         point = CutPoint((), (), 0, epoch) if playout is None else playout.ledger.cut()
         return drop_unconverted(self.downlink, point, self.log)
+
+    def _hold(self, held: bool) -> None:
+        if (playout := self.playout.value) is not None:
+            playout.ledger.hold(held)
+            playout.wake()
 
     async def _play_failure(self) -> None:
         prompt = Prompt(self.config.leg.failure_wav, "leg.failure_wav", "failure", self.log)
         if wrong := await prompt.load():
             self._given.on_warning(wrong)
             return
-        played = trio.Event()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_cancel_when, self._leg_over, nursery.cancel_scope)
             playout = await self.playout.get()
-            target = (await self.leg_formats.get()).downlink
             playout.ledger.cut()
-            prompt.put(playout, target)
-            playout.tell_when_idle(played.set)
-            playout.wake()
-            await played.wait()
+            await prompt.play(playout, (await self.leg_formats.get()).downlink)
             nursery.cancel_scope.cancel()
 
 

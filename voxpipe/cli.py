@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from voxpipe import cli_analysis, cli_report
+from voxpipe import cli_analysis, cli_replay, cli_report
 from voxpipe.audio import AudioFormat
 from voxpipe.config import parse_address, unusable_address
 from voxpipe.config_file import load_config, toml_template
@@ -36,7 +36,6 @@ from voxpipe.testing.provider_simulate import simulate
 from voxpipe.testing.scenario import PARROT, SCENARIOS
 
 FAILED, UNUSABLE = 1, 2
-INTERRUPTED = 128 + signal.SIGINT
 
 LinearFormat = Literal["slin8", "slin16", "slin24", "slin48"]
 LegFormat = Literal[
@@ -54,6 +53,7 @@ app = App(
     help_format="markdown",
 )
 cli_analysis.register(app)
+cli_replay.register(app)
 cli_report.register(app)
 
 
@@ -357,17 +357,18 @@ def _address(text: str, name: str) -> tuple[str, int]:
 
 
 def main() -> None:
-    """Run the command and exit with its status; what went wrong is one line on standard error."""
+    """Run the command and exit with its status; what went wrong is one line on standard error.
+
+    ``KeyboardInterrupt`` is for ``__main__.py``.
+    """
     try:
         app(exit_on_error=False)
     except CycloptsError:
         sys.exit(UNUSABLE)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
     except (VoxpipeError, OSError, BaseExceptionGroup) as error:
         leaf = _leaf(error)
         if isinstance(leaf, KeyboardInterrupt):
-            sys.exit(INTERRUPTED)
+            raise leaf from None
         if not isinstance(leaf, VoxpipeError | OSError):
             raise
         Terminal().warn(f"voxpipe: {leaf}")

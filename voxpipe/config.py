@@ -15,21 +15,16 @@ import attrs
 import cattrs
 
 from voxpipe.audio import AudioFormat, FormatPair
+from voxpipe.digits_config import DigitsConfig, is_digit
 from voxpipe.errors import ConfigError
 from voxpipe.keys import between, key, zero_or
 from voxpipe.structuring import first_fault, make_converter
-
-DIGITS = tuple("0123456789*#ABCD")
+from voxpipe.voice_config import VoiceConfig
 
 
 def _is_leg_format(value: str) -> None:
     if value != "auto":
         AudioFormat.parse(value)
-
-
-def _is_digit(value: str) -> None:
-    if value and value not in DIGITS:
-        raise ValueError(f"expected one of {' '.join(DIGITS)}, got {value!r}")
 
 
 def _is_format_list(value: Sequence[str]) -> None:
@@ -95,6 +90,12 @@ class LegConfig:
         "session.turn_detection.idle_timeout_ms where that is set; 0: never",
         check=zero_or(1, 86_400),
     )
+    idle_limit: int = key(
+        3,
+        "after so many times without a word of the caller the next silence ends the call, as leg.max_call_s does; "
+        "0: never",
+        check=between(0, 1000),
+    )
     idle_instructions: str = key(
         "Nobody has spoken for a while: ask in a few words whether the caller is still there.",
         "what the agent is told when it is to speak up",
@@ -107,6 +108,10 @@ class LegConfig:
     warn_before_end_s: float = key(
         0.0, "so long before that the agent is instructed to come to an end; 0: never", check=zero_or(1, 1e6)
     )
+    welcome_wav: str = key(
+        "", "WAV file to play first, before the agent speaks; the caller may speak over it; empty: none"
+    )
+    reconnect_wav: str = key("", "WAV file to play while a lost session is replaced; empty: silence")
     failure_wav: str = key("", "WAV file to play before hanging up when the session fails; empty: hang up at once")
 
 
@@ -131,8 +136,21 @@ class ProviderConfig:
     ack_timeout_s: float = key(2.0, "how long the provider may take to acknowledge a command", check=between(0.05, 600))
     session_limit_s: float = key(
         3580.0,
-        "the session is drained after so long (OpenAI ends it at 3600 s, the acknowledgement and the drain included)",
+        "the session is over after so long: another one takes over, or it is drained (OpenAI ends it at 3600 s, the "
+        "acknowledgement and the drain included)",
         check=between(1, 86_400),
+    )
+    renew_before_s: float = key(
+        300.0,
+        "so long before session_limit_s another session is opened beside this one, given the conversation, and takes "
+        "over in a pause; 0, or no less than that limit: never",
+        check=between(0, 86_400),
+    )
+    reconnect_s: float = key(
+        10.0,
+        "a session lost in mid-call is replaced within so long, or the call ends; the conversation goes on from its "
+        "transcripts; 0: the call ends at once",
+        check=between(0, 600),
     )
     drain_timeout_s: float = key(
         10.0, "how long the running answer may go on when a session is drained", check=between(0, 86_400)
@@ -185,6 +203,10 @@ class SessionConfig:
 
     instructions: str = key("You are a friendly assistant on the telephone. Be brief.", "the agent's instructions")
     greeting: str = key("", "instructions for a first answer before the caller speaks; empty: the caller begins")
+    resume_instructions: str = key(
+        "The line was interrupted for a moment: apologise in a few words and go on where the conversation stopped.",
+        "instructions for an answer at once when a session was lost that left something unsaid; empty: none",
+    )
     voice: str = key("", "voice; empty: the provider's default")
     speed: float = key(0.0, "rate of speech, 0.25 to 1.5; 0: the provider's default", check=zero_or(0.25, 1.5))
     max_output_tokens: int = key(0, "limit of an answer in tokens; 0: none", check=between(0, 4096))
@@ -192,7 +214,7 @@ class SessionConfig:
         "",
         "with turn_detection.type none: the DTMF digit that ends the caller's turn, and silences the agent while it "
         "speaks (what was said before that press is forgotten); empty: none",
-        check=_is_digit,
+        check=is_digit,
     )
     noise_reduction: Literal["none", "near_field", "far_field"] = key("none", "none, near_field or far_field")
     turn_detection: TurnDetectionConfig = key(TurnDetectionConfig, "turn detection")
@@ -230,7 +252,7 @@ class ContextConfig:
     log_variables: bool = key(False, "caller number and variables in the logs; otherwise they are redacted")
 
 
-BUILTIN_TOOLS = ("hang_up", "send_to", "wait")
+BUILTIN_TOOLS = ("hang_up", "send_to", "wait", "collect_digits")
 
 
 def _is_tool_list(value: Sequence[str]) -> None:
@@ -245,7 +267,8 @@ class ToolsConfig:
 
     builtin: tuple[str, ...] = key(
         (),
-        "built-in tools of the agent: hang_up (after its goodbye), send_to (hand the caller on), wait (stay silent)",
+        "built-in tools of the agent: hang_up (after its goodbye), send_to (hand the caller on), wait (stay silent), "
+        "collect_digits (ask for digits on the keypad)",
         check=_is_tool_list,
     )
     send_to: tuple[str, ...] = key((), "where the tool send_to may hand the caller on to")
@@ -292,13 +315,18 @@ class Config:
     leg: LegConfig = key(LegConfig, "The telephone side.")
     provider: ProviderConfig = key(ProviderConfig, "The provider's side.")
     session: SessionConfig = key(SessionConfig, "What the agent is told.")
+    voice: VoiceConfig = key(VoiceConfig, "Hearing the caller's voice here.")
     context: ContextConfig = key(ContextConfig, "What calls are announced to.")
     tools: ToolsConfig = key(ToolsConfig, "What the agent may do.")
+    digits: DigitsConfig = key(DigitsConfig, "The caller's keypad.")
     log: LogConfig = key(LogConfig, "The evidence.")
     limits: LimitsConfig = key(LimitsConfig, "The bounds of the queues.")
 
     def __attrs_post_init__(self) -> None:
-        if self.leg.idle_timeout_s and self.session.turn_detection.type == "none":
+        if self.voice.detect == "on" and self.session.push_to_talk:
+            raise ConfigError("voice.detect", "expected off with session.push_to_talk: one of them ends the turns")
+        told = self.session.turn_detection.type != "none" or self.voice.detect == "on"
+        if self.leg.idle_timeout_s and not told:
             raise ConfigError(
                 "leg.idle_timeout_s",
                 "expected 0 with session.turn_detection.type none: nobody tells when the caller speaks",
@@ -316,8 +344,10 @@ TABLES = (
     LegConfig,
     ProviderConfig,
     SessionConfig,
+    VoiceConfig,
     ContextConfig,
     ToolsConfig,
+    DigitsConfig,
     LogConfig,
     LimitsConfig,
 )

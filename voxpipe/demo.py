@@ -28,7 +28,7 @@ from voxpipe.testing.provider import Provider
 from voxpipe.testing.provider_evidence import ProviderSession
 from voxpipe.testing.scenario import PARROT, SCENARIOS
 from voxpipe.testing.signals import align
-from voxpipe.wav import read_wav, write_wav
+from voxpipe.wav import write_wav
 
 HOST = "127.0.0.1"
 PAUSE_FRAMES = 25
@@ -77,7 +77,7 @@ class Evidence:
 
     outcome: LegOutcome
     records: Sequence[Record]
-    session: ProviderSession
+    sessions: tuple[ProviderSession, ...]
     result: CallResult
     said: bytes
     heard: bytes
@@ -89,11 +89,9 @@ async def run_demo(plan: DemoPlan, terminal: Terminal) -> Demo:
         raise ConfigError("--scenario", f"expected one of {', '.join(SCENARIOS)}, got {plan.scenario!r}")
     said = await trio.to_thread.run_sync(load_speech, plan.caller, plan.leg_format)
     plan.out.mkdir(parents=True, exist_ok=True)
-    said_path, heard_path = plan.out / "caller-said.wav", plan.out / "caller-heard.wav"
-    write_wav(said_path, said, plan.leg_format)
     outcomes: list[LegOutcome] = []
     async with trio.open_nursery() as nursery:
-        provider = Provider(plan.dialect, SCENARIOS[plan.scenario])
+        provider = Provider(plan.dialect, (SCENARIOS[plan.scenario], PARROT))
         provider_host, provider_port = await nursery.start(provider.listen, HOST, 0)
         gateway = _gateway(plan, f"ws://{provider_host}:{provider_port}/v1/realtime", terminal, outcomes)
         async with trio.open_nursery() as serving:
@@ -102,9 +100,7 @@ async def run_demo(plan: DemoPlan, terminal: Terminal) -> Demo:
             def tell(event: CallerEvent) -> None:
                 terminal.tell(event.at_s, "caller", f"caller.{event.name}", event.detail)
 
-            (result,) = await run_calls(
-                host, port, wav=plan.caller, format=plan.leg_format, record=heard_path, on_event=tell
-            )
+            (result,) = await run_calls(host, port, wav=plan.caller, format=plan.leg_format, on_event=tell)
             gateway.drain()
         nursery.cancel_scope.cancel()
     (outcome,) = outcomes
@@ -112,10 +108,13 @@ async def run_demo(plan: DemoPlan, terminal: Terminal) -> Demo:
         raise VoxpipeError(outcome.reason)
     lines = outcome.log.read_bytes().splitlines()
     records = [parse_line(line, number) for number, line in enumerate(lines, 1)]
-    heard, _ = read_wav(heard_path)
-    evidence = Evidence(outcome, records, provider.sessions[-1], result, said, heard)
-    sidecars = sorted(plan.out.glob(f"{outcome.log.stem}.*.wav"))
-    return Demo(tuple(judge(evidence, plan)), outcome.summary, (outcome.log, *sidecars, said_path, heard_path))
+    heard = result.recording()
+    # Named after the log, as the gateway's own two are: a folder may hold many demos.
+    write_wav(outcome.log.with_suffix(".caller-said.wav"), said, plan.leg_format)
+    write_wav(outcome.log.with_suffix(".caller-heard.wav"), heard, result.heard_format)
+    evidence = Evidence(outcome, records, tuple(provider.sessions), result, said, heard)
+    audio = sorted(plan.out.glob(f"{outcome.log.stem}.*.wav"))
+    return Demo(tuple(judge(evidence, plan)), outcome.summary, (outcome.log, *audio))
 
 
 def _gateway(plan: DemoPlan, url: str, terminal: Terminal, outcomes: list[LegOutcome]) -> Gateway:
@@ -154,7 +153,9 @@ def _acknowledged(evidence: Evidence) -> Check:
 
 
 def _went_on(evidence: Evidence) -> Check:
-    return Check("session held to the end", evidence.outcome.error is None, evidence.outcome.reason)
+    outcome, sessions = evidence.outcome, evidence.outcome.summary["sessions"]
+    replaced = f"; {sessions['lost']} lost, {sessions['recovered']} of them replaced" if sessions["lost"] else ""
+    return Check("session held to the end", not (outcome.error or sessions["lost"]), outcome.reason + replaced)
 
 
 def _in_order(evidence: Evidence) -> Check:
@@ -176,7 +177,7 @@ def _in_order(evidence: Evidence) -> Check:
 def _provider_heard(evidence: Evidence) -> Check:
     spoken_s = evidence.outcome.summary["uplink"]["seconds"] or 0
     received_s = evidence.outcome.summary["uplink"]["append_seconds"] or 0
-    size_bytes = evidence.session.uplink_bytes
+    size_bytes = sum(session.uplink_bytes for session in evidence.sessions)
     return Check(
         "caller to provider",
         size_bytes > 0,
@@ -206,7 +207,8 @@ def _nothing_lost(evidence: Evidence) -> Check:
     }
     faults = [f"{count} {name}" for name, count in counts.items() if count]
     faults += [f"caller: {fault}" for fault in result.faults]
-    faults += [f"provider: {complaint}" for complaint in evidence.session.complaints if not complaint.harmless]
+    complaints = [complaint for session in evidence.sessions for complaint in session.complaints]
+    faults += [f"provider: {complaint}" for complaint in complaints if not complaint.harmless]
     cut_samples = playout["dropped_samples"]
     peace = "every frame, chunk and record is accounted for"
     return Check("nothing lost", not faults, "; ".join(faults) or f"{peace} ({cut_samples} samples cut by barge-in)")

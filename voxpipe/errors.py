@@ -11,7 +11,8 @@
     ├── SessionError
     │   ├── FormatMismatch          .requested, .confirmed
     │   ├── CommandRefused          .code, .command
-    │   └── AckTimeout              .command, .waited_s
+    │   ├── AckTimeout              .command, .waited_s
+    │   └── SessionLost             another session could go on
     └── RecordError                 a log line which is not a record: .line_no
 
 Each message gives expected and actual. Normal ends (a hang-up, a close after a drain) are events, not exceptions.
@@ -102,6 +103,10 @@ class AckTimeout(SessionError):
         super().__init__(f"expected {expected} in answer to {command} within {waited_s:g} s, got nothing")
         self.command = command
         self.waited_s = waited_s
+
+
+class SessionLost(SessionError):
+    """A session that was under way is gone: the connection broke, or the provider ended it. Another one could go on."""
 
 
 class RecordError(VoxpipeError):

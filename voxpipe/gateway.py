@@ -30,6 +30,7 @@ from voxpipe.call import Surroundings
 from voxpipe.config import Config, ProviderConfig, format_address, parse_address
 from voxpipe.context import Ended, LegContext, check_context
 from voxpipe.dialects import get_dialect
+from voxpipe.dsp.speech import speech_package
 from voxpipe.errors import ConfigError, VoxpipeError
 from voxpipe.leg import LegOutcome, run_leg
 from voxpipe.reception import Reception, ended_of
@@ -335,16 +336,19 @@ def check_config(config: Config) -> None:
                 path, f"expected {default!r}, since {dialect.name} has no word for the key, got {value!r}"
             )
     _check_templates(config.provider)
+    if config.voice.detect == "on":
+        speech_package()
     check_context(config.context)
     try:
         parse_url(config.provider.url or dialect.url)
     except ValueError as error:
         raise ConfigError("provider.url", str(error)) from None
-    if config.leg.failure_wav:
-        try:
-            read_wav(Path(config.leg.failure_wav))
-        except (OSError, VoxpipeError) as error:
-            raise ConfigError("leg.failure_wav", str(error)) from error
+    for name in ("welcome_wav", "failure_wav", "reconnect_wav"):
+        if path := getattr(config.leg, name):
+            try:
+                read_wav(Path(path))
+            except (OSError, VoxpipeError) as error:
+                raise ConfigError(f"leg.{name}", str(error)) from error
     if not config.provider.url and not find_api_key(config.provider):
         raise ConfigError("provider.api_key", f"expected a key in {dialect.api_key_env} for {dialect.url}, got none")
 

@@ -24,8 +24,12 @@ channel     carries       capacity                         when full, and why
 ``commands`` one ``Send`` 64                               ``SessionError``: a full command queue is a fault, not a load
 ``downlink`` one chunk    ``limits.downlink_chunks``       ``SessionError``: if the WebSocket's reader waited, pongs and
                                                            ``speech_started`` would starve, and with them barge-in
+``entries`` one entry of  16                               tell ``digits.unsent`` with the count: nobody enters so much
+            digits                                         before a session is ready, and the reader must never wait
 ``records`` one record    ``limits.records`` (10 000)      count what is lost and write ``records.lost`` as soon as
                                                            there is room: logging never delays voice
+reader of   one record    1 000, or as it asks             drop the oldest, and tell the reader ``records.lost``: nobody
+records                                                    who reads along may delay voice, and the last one must come
 =========== ============= ================================ ============================================================
 
 Tools run in tasks of their own, ``tools.max_calls`` at a time; a further call is not made, and the model is told.
@@ -42,7 +46,7 @@ from uuid import UUID
 import attrs
 import trio
 
-from voxpipe.actors.access import find_api_key, known_secrets
+from voxpipe.actors.access import describe_config, find_api_key, known_secrets
 from voxpipe.actors.audiosocket_leg import AudioSocketLeg, aclosing_leg
 from voxpipe.actors.leg_control import LegControl
 from voxpipe.actors.monotonic import now_ns
@@ -53,6 +57,7 @@ from voxpipe.call import Call, Surroundings
 from voxpipe.config import Config
 from voxpipe.context import LegContext
 from voxpipe.dialects import get_dialect
+from voxpipe.dsp.speech import speech_package
 from voxpipe.errors import RemoteProtocolError, VoxpipeError
 from voxpipe.sansio.leg import LegIdentified
 from voxpipe.sansio.records import format_timestamp
@@ -78,13 +83,16 @@ async def run_leg(stream: trio.abc.Stream, config: Config, surroundings: Surroun
     """Answer one AudioSocket connection and join it to a session, until either ends; then hang up.
 
     What peers do wrong ends the leg and is in the outcome and the log. Cancelling it hangs up and completes the log.
-    ``ConfigError``: the tools of configuration and surroundings do not go together.
+    ``ConfigError``: the tools of configuration and surroundings do not go together, or a package for voice detection
+    is missing.
     """
     given = surroundings or Surroundings()
     configured = None if config.leg.format == "auto" else AudioFormat.parse(config.leg.format)
     leg = AudioSocketLeg(stream, configured, write_timeout_s=config.leg.write_timeout_s)
     async with aclosing_leg(leg):
         tools = all_tools(config.tools, given.tools)
+        if config.voice.detect == "on":
+            speech_package()
         try:
             uuid = await _identify(leg, config.leg.uuid_timeout_s)
         except RemoteProtocolError as error:
@@ -118,11 +126,12 @@ async def run_leg(stream: trio.abc.Stream, config: Config, surroundings: Surroun
             except OSError as error:
                 refusal = VoxpipeError(f"expected to write {path}, got {error}")
                 return LegOutcome(uuid, str(refusal), refusal, None, {})
-            log.record("leg.started", {"format": config.leg.format, "log": path.name, "dialect": dialect.name})
+            started = {"format": config.leg.format, "log": path.name, "dialect": dialect.name}
+            log.record("leg.started", {**started, "config": describe_config(config)})
             if context.told:
                 log.record("leg.context", dict(context.told))
             try:
-                given.on_start(LegControl(uuid, call.conversation))
+                given.on_start(LegControl(uuid, call.conversation, log, call.load))
                 await call.run()
             finally:
                 with trio.CancelScope(shield=True):

@@ -12,9 +12,6 @@ from voxpipe.errors import ConfigError
 from voxpipe.gateway import Gateway
 from voxpipe.terminal import Terminal
 
-INTERRUPTED = 130
-"""What a shell sees of a process that SIGINT ended (128 + 2)."""
-
 
 async def serve(config: Config, terminal: Terminal) -> int:
     """Serve until SIGINT or SIGTERM, then drain; a second signal ends at once. Return the exit status."""

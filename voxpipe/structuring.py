@@ -79,6 +79,20 @@ def make_converter() -> cattrs.Converter:
     return converter
 
 
+def describe_model(model: Any, hidden: str) -> dict[str, Any]:
+    """Turn a model into plain data for a log; what its ``repr`` leaves out is ``hidden``, where there is any."""
+    data: dict[str, Any] = {}
+    for field in attrs.fields(type(model)):
+        value = getattr(model, field.name)
+        if attrs.has(type(value)):
+            data[field.name] = describe_model(value, hidden)
+        elif not field.repr and value:
+            data[field.name] = dict.fromkeys(value, hidden) if isinstance(value, dict) else hidden
+        else:
+            data[field.name] = list(value) if isinstance(value, tuple) else value
+    return data
+
+
 def first_fault(error: BaseException, path: str) -> tuple[str, str]:
     """Find the first fault of a failed structuring: the path of its key, and what was expected and found there."""
     for note in getattr(error, "__notes__", ()):

@@ -200,6 +200,10 @@ def summary_table(summary: Data, title: str = "Summary of the call") -> Table:
         )
     turns = summary["turns"]
     table.add_row("turns", f"{turns['caller']} of the caller, {turns['agent']} of the agent, {turns['cut']} cut")
+    sessions = summary["sessions"]
+    if sessions["opened"] > 1:
+        counts = f"{sessions['renewed']} replaced in time, {sessions['lost']} lost, {sessions['recovered']} recovered"
+        table.add_row("sessions", f"{sessions['opened']} opened, {counts}")
     table.add_row("peak of channels", ", ".join(f"{name} {peak}" for name, peak in summary["channels_peak"].items()))
     table.add_row("records", f"{summary['records']['records']} written, {summary['records']['lost']} lost")
     return table

@@ -17,6 +17,8 @@ import attrs
 import docstring_parser
 import msgspec
 
+from voxpipe.errors import VoxpipeError
+from voxpipe.sansio.digits import DigitEntry, EntryWish
 from voxpipe.sansio.tool_words import ToolSchema
 
 TOOL_TIMEOUT_S = 10.0
@@ -27,6 +29,10 @@ SHOWN_ARGUMENTS = 500
 """How many letters of wrong arguments are shown to the model again."""
 
 
+async def _no_keypad(_wish: EntryWish) -> DigitEntry:
+    raise VoxpipeError("expected the context of a leg, got one without a keypad")
+
+
 @attrs.frozen
 class ToolContext:
     """What a tool may know of its leg, and do with it; a tool takes it as its first parameter."""
@@ -35,6 +41,7 @@ class ToolContext:
     destinations: tuple[str, ...] = attrs.field(repr=False)
     """The names that ``send_to`` takes: ``tools.send_to`` of the configuration."""
     _leave: Callable[[str, str | None], None] = attrs.field(repr=False)
+    _ask_digits: Callable[[EntryWish], Awaitable[DigitEntry]] = attrs.field(repr=False, default=_no_keypad)
 
     def hang_up(self) -> None:
         """End the leg, once the caller has heard what is being said. Returns at once."""
@@ -49,6 +56,24 @@ class ToolContext:
             known = ", ".join(self.destinations) or "none, since tools.send_to is empty"
             raise ValueError(f"expected a destination of {known}, got {destination!r}")
         self._leave(f"sent to {destination}", destination)
+
+    async def digits(
+        self,
+        *,
+        max_digits: int | None = None,
+        terminator: str | None = None,
+        timeout_s: float | None = None,
+        first_timeout_s: float | None = None,
+    ) -> DigitEntry:
+        """Wait until the caller has entered digits on the keypad; they do not reach the conversation by themselves.
+
+        The entry ends with ``terminator``, with the last of ``max_digits``, or ``timeout_s`` after a digit;
+        ``first_timeout_s`` counts from when the agent has been heard to its end, and without a digit by then the entry
+        is empty. What is not given is as in the table ``digits`` of the configuration. Digits pressed just before, and
+        not yet handed over, begin the entry. Tools that ask at once are served in turn. Cancelled, it leaves the digits
+        to the conversation; mind ``Tool.timeout_s``, which cancels. ``ValueError``: a value is out of range.
+        """
+        return await self._ask_digits(EntryWish(max_digits, terminator, timeout_s, first_timeout_s))
 
 
 class Tool:

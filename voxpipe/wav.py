@@ -9,6 +9,7 @@ of G.711 and the ``fact`` chunk which goes with them are from "New Multimedia Da
 
 from __future__ import annotations
 
+import mmap
 import os
 import struct
 from pathlib import Path
@@ -146,3 +147,22 @@ def read_wav(path: str | os.PathLike[str]) -> tuple[bytes, AudioFormat]:
     # float64 carries int16 and back without loss, and treats every width alike.
     scaled = np.clip(np.rint(samples[:, 0] * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1)
     return scaled.astype("<i2").tobytes(), format
+
+
+def read_payload(path: str | os.PathLike[str]) -> memoryview:
+    """Map the audio of a WAV file as it is, in whatever encoding: what ``WavWriter`` was given.
+
+    ``AudioError`` when it is no WAV file; ``OSError`` when it cannot be opened. A last chunk that is longer than the
+    file, as a writer leaves it that was killed, is as long as the file is.
+    """
+    with Path(path).open("rb") as file:
+        data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    if bytes(data[:4]) != b"RIFF" or bytes(data[8:12]) != b"WAVE":
+        raise AudioError(f"{path}: expected a WAV file, got one that does not begin as one")
+    position = 12
+    while position + 8 <= len(data):
+        size_bytes = int.from_bytes(data[position + 4 : position + 8], "little")
+        if bytes(data[position : position + 4]) == b"data":
+            return data[position + 8 : position + 8 + size_bytes]
+        position += 8 + size_bytes + size_bytes % 2
+    raise AudioError(f"{path}: expected a WAV file with audio, got none in it")

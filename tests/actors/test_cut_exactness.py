@@ -21,20 +21,18 @@ from voxpipe.audio import NS_PER_MS, PCM24, PTIME_MS
 from voxpipe.config import SessionConfig, TurnDetectionConfig
 from voxpipe.dsp import Converter
 from voxpipe.sansio.clock import Clock
+from voxpipe.sansio.command_words import CancelResponse, DeleteItem, TruncateItem
 from voxpipe.sansio.effects import CutPlayout, Effect, Fail, Note, Send
 from voxpipe.sansio.ledger import Frame, Ledger
 from voxpipe.sansio.realtime import (
     AudioCompleted,
     AudioReceived,
-    CancelResponse,
-    DeleteItem,
     Event,
     OutputItemAdded,
     PlayoutCut,
     ResponseCreated,
     ResponseDone,
     SpeechStarted,
-    TruncateItem,
 )
 
 SAMPLES_PER_MS = PCM24.rate_hz // 1000

@@ -51,8 +51,18 @@ async def test_the_faults_of_a_real_call_are_all_that_fails(
     make_call: CallMaker, autojump_clock: Any, scenario: str, names: set[str]
 ) -> None:
     """For each way in which the provider misbehaves: what is wrong fails, and nothing else."""
-    call = await make_call(Script(audio=tone(1000) + silence(6500)), scenario)
+    call = await make_call(Script(audio=tone(1000) + silence(6500)), scenario, provider={"reconnect_s": 0.0})
     assert set(failing(judge(log_of(call)))) == names
+
+
+@pytest.mark.parametrize("scenario", ["vanish", "close-1011", "expired"])
+async def test_a_session_that_was_replaced_is_an_error_and_no_end(
+    make_call: CallMaker, autojump_clock: Any, scenario: str
+) -> None:
+    """The call went on and ended in peace: the loss is among the errors, and the hole in a torn answer is a gap."""
+    call = await make_call(Script(audio=tone(1000) + silence(6500)), (scenario, "parrot"))
+    torn = set() if scenario == "expired" else {"audio: no gaps"}
+    assert set(failing(judge(log_of(call)))) == {"errors: no errors"} | torn
 
 
 OWN_FAULTS: list[tuple[Callable[[list[Record]], list[Record]], str, str]] = [

@@ -54,8 +54,11 @@ def found(sent: bytes, heard: bytes, at_least: float) -> Alignment:
     return alignment
 
 
+DIGITS_LOGGED = {"to": "off", "log": True}
+
+
 def digits(call: RealCall) -> str:
-    """The digits in our log."""
+    """The digits in our log, where they are not redacted."""
     return "".join(record.event_data["digit"] for record in call.of("audiosocket.received", message_type="dtmf"))
 
 
@@ -77,7 +80,7 @@ async def test_a_call_by_the_application(asterisk: Asterisk, tmp_path: Path) -> 
     def place_it(config: Config) -> str:
         return place_call(asterisk, f"AudioSocket({call_id},{config.gateway.listen})", sound, dtmf="1#9")
 
-    (call,) = await hold(tmp_path, "parrot", place_it)
+    (call,) = await hold(tmp_path, "parrot", place_it, digits=DIGITS_LOGGED)
     went_well(call, call_id)
     assert call.outcome.summary["formats"]["leg"] == {"uplink": "slin8", "downlink": "slin8"}
     assert digits(call) == "1#9"
@@ -102,7 +105,7 @@ async def test_a_call_by_the_channel_driver(asterisk: Asterisk, tmp_path: Path) 
         application = f"Dial(AudioSocket/{config.gateway.listen}/{call_id}/c(slin24))"
         return place_call(asterisk, application, sound, codecs="slin24", dtmf="*5", recording="sln24")
 
-    (call,) = await hold(tmp_path, "greeting", place_it)
+    (call,) = await hold(tmp_path, "greeting", place_it, digits=DIGITS_LOGGED)
     went_well(call, call_id)
     assert call.outcome.summary["formats"]["leg"] == {"uplink": "slin24", "downlink": "slin24"}
     assert digits(call) == "*5"
@@ -111,6 +114,32 @@ async def test_a_call_by_the_channel_driver(asterisk: Asterisk, tmp_path: Path) 
     heard = asterisk.recording("downlink.sln24").read_bytes()
     for answer in answers(call.session):
         assert answer in heard
+
+
+@pytest.mark.parametrize("kind", ["application", "channel driver"])
+async def test_digits_reach_the_agent(asterisk: Asterisk, tmp_path: Path, kind: str) -> None:
+    """What a telephone sends as DTMF is an entry to the agent, who is heard to answer it, and no matter for the log."""
+    call_id, quiet = uuid4(), asterisk.sound("quiet", silence(SLIN8, 1), "sln")
+    later = asterisk.sound("later", silence(SLIN8, 4), "sln")
+
+    def place_it(config: Config) -> str:
+        address = config.gateway.listen
+        driver = f"Dial(AudioSocket/{address}/{call_id}/c(slin))"
+        application = f"AudioSocket({call_id},{address})" if kind == "application" else driver
+        return place_call(asterisk, application, quiet, dtmf="7391#", then=f"Playback({later})")
+
+    (call,) = await hold(tmp_path, "parrot", place_it)
+    went_well(call, call_id)
+    items = [message.body["item"] for message in call.session.messages if message.type == "conversation.item.create"]
+    assert [item["content"][0]["text"] for item in items] == ["The caller pressed 7391 on the telephone keypad."]
+    (entered,) = call.of("digits.entered")
+    assert entered.event_data == {"digits": "[redacted]", "count": 4, "because": "terminator", "to": "text"}
+    assert digits(call) == 5 * "[redacted]"
+    assert call.outcome.log is not None
+    assert "pressed 7391" not in call.outcome.log.read_text()
+    assert call.outcome.summary["turns"] == {"caller": 0, "agent": 1, "cut": 0}
+    (answer,) = answers(call.session)
+    found(resampled(answer, PCM24, SLIN8), recorded(asterisk.recording("downlink.wav")), 0.98)
 
 
 async def test_a_failed_session_ends_the_leg_and_not_the_call(asterisk: Asterisk, tmp_path: Path) -> None:

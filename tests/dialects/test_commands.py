@@ -15,9 +15,9 @@ from vendor_types import unknown_keys, vendor_parse
 from voxpipe.audio import ALAW8, PCM24, ULAW8, FormatPair
 from voxpipe.config import SessionConfig, structure_config
 from voxpipe.dialects import DIALECTS, get_dialect
-from voxpipe.sansio.dialect import Wire
-from voxpipe.sansio.realtime import (
+from voxpipe.sansio.command_words import (
     AddMessage,
+    AddToolCall,
     CancelResponse,
     ClearAudio,
     Command,
@@ -28,6 +28,7 @@ from voxpipe.sansio.realtime import (
     InstructSession,
     TruncateItem,
 )
+from voxpipe.sansio.dialect import Wire
 from voxpipe.sansio.tool_words import SendToolResult, ToolSchema
 
 PCM = FormatPair(PCM24, PCM24)
@@ -81,6 +82,19 @@ PLAIN: list[tuple[Command, Wire]] = [
         {
             "type": "conversation.item.create",
             "item": {"type": "function_call_output", "call_id": "call_1", "output": '{"open":"täglich"}'},
+        },
+    ),
+    (
+        AddToolCall("vx_item_3", "call_1", "look_up", '{"what":"tide"}'),
+        {
+            "type": "conversation.item.create",
+            "item": {
+                "id": "vx_item_3",
+                "type": "function_call",
+                "call_id": "call_1",
+                "name": "look_up",
+                "arguments": '{"what":"tide"}',
+            },
         },
     ),
     (
@@ -286,7 +300,9 @@ def config_keys(model: type, path: str = "") -> Iterator[str]:
 
 def test_no_key_of_the_session_is_forgotten() -> None:
     """Every key under [session] is in the table above; the greeting and the key to talk are no part of its wire."""
-    assert {row[0] for row in KEYS} | {"greeting", "push_to_talk"} == set(config_keys(SessionConfig))
+    assert {row[0] for row in KEYS} | {"greeting", "resume_instructions", "push_to_talk"} == set(
+        config_keys(SessionConfig)
+    )
 
 
 @BOTH

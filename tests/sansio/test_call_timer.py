@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 from session_machine import CHUNK, OK, PCM, S, feed, notes, session
 
@@ -10,13 +11,13 @@ from voxpipe.config_file import load_config
 from voxpipe.dialects import get_dialect
 from voxpipe.errors import ConfigError
 from voxpipe.sansio.call_timer import CallTimer
+from voxpipe.sansio.command_words import CreateResponse, InstructSession
 from voxpipe.sansio.effects import AwaitPlayout, Close, Effect, Send
 from voxpipe.sansio.realtime import (
     Connected,
-    CreateResponse,
+    ErrorReported,
     Event,
     InstructionsRequested,
-    InstructSession,
     PlayoutFinished,
     ResponseCreated,
     ResponseDone,
@@ -101,6 +102,60 @@ def test_the_agent_speaks_up_again_after_the_same_silence() -> None:
     assert sent(machine.expire(24 * S)) == [CreateResponse(UP)]
 
 
+def speak_up(machine: Session, at_s: int) -> list[Effect]:
+    """Let the silence be over at a second, and the agent's words be asked for, spoken and heard within three."""
+    effects = machine.expire(at_s * S)
+    feed(machine, BEGINS, now_ns=(at_s + 1) * S)
+    feed(machine, ENDS, now_ns=(at_s + 2) * S)
+    feed(machine, HEARD, now_ns=(at_s + 3) * S)
+    return effects
+
+
+def test_the_call_ends_when_the_caller_says_nothing_again_and_again() -> None:
+    """The agent has spoken up as often as the limit says: the next silence drains the session."""
+    machine = timed(attrs.evolve(IDLE, idle_limit=2))
+    assert sent(speak_up(machine, 10)) == [CreateResponse(UP)]
+    assert sent(speak_up(machine, 23)) == [CreateResponse(UP)]
+    effects = machine.expire(36 * S)
+    assert sent(effects) == []
+    assert notes(effects)[0] == ("timer.due", {"event": "DrainRequested"})
+    assert effects[-1] == AwaitPlayout()
+    assert feed(machine, HEARD, now_ns=37 * S) == [Close("idle limit reached")]
+
+
+def test_a_word_of_the_caller_begins_the_count_anew() -> None:
+    """Only the caller's: answers of the agent do not show that anybody is there."""
+    machine = timed(attrs.evolve(IDLE, idle_limit=2))
+    speak_up(machine, 10)
+    feed(machine, SPEAKS, now_ns=14 * S)
+    feed(machine, SILENT, now_ns=15 * S)
+    assert sent(speak_up(machine, 25)) == [CreateResponse(UP)]
+    assert sent(speak_up(machine, 38)) == [CreateResponse(UP)]
+    machine.expire(51 * S)
+    assert machine.state is DRAINING
+
+
+def test_without_an_idle_limit_the_agent_never_gives_up() -> None:
+    """0 stands for never."""
+    machine = timed(attrs.evolve(IDLE, idle_limit=0))
+    for count in range(100):
+        assert sent(speak_up(machine, 10 + 13 * count)) == [CreateResponse(UP)]
+
+
+@pytest.mark.parametrize("answered", [True, False], ids=["refused", "not answered"])
+def test_a_provider_that_does_not_speak_up_does_not_stop_the_count(answered: bool) -> None:
+    """Silence counts on from the refusal, or from where the answer is given up: the call ends all the same."""
+    machine = timed(attrs.evolve(IDLE, idle_limit=1))
+    (command,) = [effect for effect in machine.expire(10 * S) if isinstance(effect, Send)]
+    if answered:
+        feed(machine, ErrorReported("rate_limit_exceeded", "no", None, command.command_id), now_ns=12 * S)
+    else:
+        machine.expire(12 * S)
+    assert machine.deadline_ns == 22 * S
+    machine.expire(22 * S)
+    assert machine.state is DRAINING
+
+
 def test_the_providers_own_idle_timeout_wins() -> None:
     """Where it is set we do not count, and ask nothing of the playout."""
     machine = timed(IDLE, TurnDetectionConfig(idle_timeout_ms=5000))
@@ -163,3 +218,16 @@ def test_keys_that_cannot_be_together_are_refused(overrides: dict[str, object], 
     with pytest.raises(ConfigError) as caught:
         load_config(environ={}, overrides=overrides)
     assert str(caught.value).startswith(expected)
+
+
+def test_a_warning_that_is_due_before_the_session_is_ready_waits_for_it() -> None:
+    """A provider that is slow to acknowledge does not cost the agent the warning."""
+    timer = CallTimer(LegConfig(max_call_s=5, warn_before_end_s=4), 0)
+    machine = Session(get_dialect("openai"), SessionConfig(), PCM, timer=timer)
+    feed(machine, Connected(), SessionCreated("sess_1"))
+    assert machine.deadline_ns == 2 * S
+    assert machine.expire(3 * S // 2) == []
+    feed(machine, OK, now_ns=3 * S // 2)
+    assert machine.deadline_ns == S
+    sent = [effect.command for effect in machine.expire(3 * S // 2) if isinstance(effect, Send)]
+    assert [type(command) for command in sent] == [InstructSession]

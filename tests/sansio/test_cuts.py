@@ -7,6 +7,7 @@ import pytest
 from session_machine import CHUNK, S, feed, notes, ready
 
 from voxpipe.dialects import get_dialect
+from voxpipe.sansio.command_words import TruncateItem
 from voxpipe.sansio.effects import Play, Send
 from voxpipe.sansio.ledger import CutPoint, Part, PartCut
 from voxpipe.sansio.realtime import (
@@ -16,7 +17,6 @@ from voxpipe.sansio.realtime import (
     ResponseCreated,
     ResponseDone,
     SpeechStarted,
-    TruncateItem,
 )
 from voxpipe.sansio.session import Session
 from voxpipe.sansio.transitions import READY

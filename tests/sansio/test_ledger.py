@@ -224,3 +224,53 @@ def test_every_sample_is_accounted_for(steps: list[tuple[str, Part | None, int |
     counted = ledger.statistics()
     assert counted.received_samples == counted.played_samples + counted.dropped_samples + ledger.waiting_samples
     assert counted.frames * FRAME == counted.played_samples + counted.padding_samples
+
+
+# --- holds ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_hold_gives_no_frame_and_loses_none(ledger: Ledger) -> None:
+    """While it is held nothing is ready, no gap is an underrun, and more is taken in; then the next frame comes."""
+    ledger.add(A, audio(160, 1) + audio(160, 2), 0)
+    assert play(ledger, 1) == [audio(160, 1)]
+    ledger.hold(True)
+    assert not ledger.ready
+    assert ledger.take() is None
+    assert ledger.speaking
+    ledger.add(A, audio(160, 3), 0)
+    ledger.hold(False)
+    assert ledger.ready
+    assert play(ledger, 2) == [audio(160, 2), audio(160, 3)]
+    assert ledger.statistics().underruns == 0
+
+
+def test_a_cut_ends_a_hold(ledger: Ledger) -> None:
+    """The cut point of a held answer is what was played; the next answer is not held."""
+    ledger.add(A, audio(1600), 0)
+    play(ledger, 3)
+    ledger.hold(True)
+    assert ledger.take() is None
+    assert ledger.cut().begun == (PartCut(A, 480, 1600, 60),)
+    ledger.add(C, audio(160, 7), 1)
+    assert play(ledger, 1) == [audio(160, 7)]
+
+
+@given(st.lists(st.one_of(st.integers(1, 700), st.sampled_from(["hold", "resume", "take"])), max_size=60))
+def test_holds_change_nothing_of_what_is_played(steps: list[int | str]) -> None:
+    """However often it is held: every sample is played once and in order, and a cut counts exactly those."""
+    ledger = Ledger(SLIN8, limit_samples=80_000)
+    given_samples, played = 0, b""
+    for step in steps:
+        if isinstance(step, int):
+            chunk = b"".join((n % 30_000 + 1).to_bytes(2, "little") for n in range(given_samples, given_samples + step))
+            assert ledger.add(A, chunk, 0)
+            given_samples += step
+        elif step != "take":
+            ledger.hold(step == "hold")
+        elif (frame := ledger.take()) is not None:
+            ledger.mark_played(frame)
+            played += frame.audio
+    everything = b"".join((n % 30_000 + 1).to_bytes(2, "little") for n in range(given_samples))
+    assert played == everything[: len(played)]
+    heard = [(cut.played_samples, cut.played_ms) for cut in ledger.cut().begun]
+    assert heard in ([], [(len(played) // 2, len(played) // 16)])

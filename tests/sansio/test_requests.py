@@ -7,13 +7,12 @@ from session_machine import CHUNK, OK, S, feed, notes, ready
 
 from voxpipe.audio import PCM24
 from voxpipe.errors import AckTimeout, CommandRefused, SessionError
+from voxpipe.sansio.command_words import CreateResponse, InstructSession
 from voxpipe.sansio.effects import AwaitPlayout, Close, Effect, Fail, Send, Settle
 from voxpipe.sansio.realtime import (
-    CreateResponse,
     DrainRequested,
     ErrorReported,
     InstructionsRequested,
-    InstructSession,
     LegEnded,
     PlayoutFinished,
     ResponseCreated,

@@ -10,10 +10,10 @@ from voxpipe.audio import ALAW8, PCM24, ULAW8
 from voxpipe.config import SessionConfig
 from voxpipe.dialects import get_dialect
 from voxpipe.errors import AckTimeout, CommandRefused, FormatMismatch, LocalProtocolError
+from voxpipe.sansio.command_words import ConfigureSession
 from voxpipe.sansio.effects import AwaitPlayout, Close, FinishResponse, Play, Send
 from voxpipe.sansio.ledger import Part
 from voxpipe.sansio.realtime import (
-    ConfigureSession,
     Connected,
     ConnectionLost,
     DrainRequested,
@@ -297,3 +297,13 @@ def test_the_figure_is_drawn_from_the_table() -> None:
                 if target is not state:
                     arrows = [line for line in figure.splitlines() if f" {state.name} --> {target.name}:" in line]
                     assert any(event.__name__ in arrow for arrow in arrows)
+
+
+def test_an_error_that_ends_the_session_ends_it_whatever_command_it_names() -> None:
+    """While the configuration is unanswered, a code that nothing mends is not waited out."""
+    machine = session()
+    feed(machine, Connected(), SessionCreated("sess_1"))
+    assert feed(machine, ErrorReported("invalid_value", "No.", None, "vx_99")) == []
+    error = failure(feed(machine, ErrorReported("insufficient_quota", "Pay first.", None, "vx_99")))
+    assert isinstance(error, CommandRefused)
+    assert error.code == "insufficient_quota"

@@ -9,14 +9,12 @@ from session_machine import CHUNK, OK, PART, PCM, S, feed, notes, ready, session
 from voxpipe.audio import PCM24
 from voxpipe.config import SessionConfig, TurnDetectionConfig
 from voxpipe.dialects import get_dialect
+from voxpipe.sansio.command_words import CancelResponse, CreateResponse, DeleteItem, TruncateItem
 from voxpipe.sansio.effects import CompletePart, CutPlayout, FinishResponse, Play, Send
 from voxpipe.sansio.ledger import CutPoint, Ledger, Part, PartCut
 from voxpipe.sansio.realtime import (
     AudioCompleted,
-    CancelResponse,
     Connected,
-    CreateResponse,
-    DeleteItem,
     ErrorReported,
     ItemDeleted,
     ItemTruncated,
@@ -26,7 +24,6 @@ from voxpipe.sansio.realtime import (
     ResponseDone,
     SessionCreated,
     SpeechStarted,
-    TruncateItem,
 )
 from voxpipe.sansio.session import Session
 from voxpipe.sansio.transitions import READY

@@ -8,16 +8,13 @@ from session_machine import CHUNK, OK, S, feed, notes, ready, session
 
 from voxpipe.config import LegConfig, SessionConfig, TurnDetectionConfig
 from voxpipe.sansio.call_timer import CallTimer
+from voxpipe.sansio.command_words import ClearAudio, CommitAudio, ConfigureSession, CreateResponse
 from voxpipe.sansio.effects import AwaitPlayout, CallTool, CancelTools, Close, CutPlayout, FinishResponse, Send
 from voxpipe.sansio.ledger import CutPoint
 from voxpipe.sansio.realtime import (
     AudioCleared,
     AudioCommitted,
-    ClearAudio,
-    CommitAudio,
-    ConfigureSession,
     Connected,
-    CreateResponse,
     DrainRequested,
     ErrorReported,
     Event,

@@ -58,15 +58,19 @@ def place_call(
     *,
     codecs: str = "slin",
     dtmf: str = "",
+    then: str = "",
     recording: str = "wav",
 ) -> str:
-    """Call: one end runs ``application`` under a recorder, the other plays a sound and dials; return the log.
+    """Call: one end runs ``application`` under a recorder, the other plays a sound, dials, and runs ``then``.
 
-    ``recording`` is the file format of the recordings ``uplink`` and ``downlink``: ``wav`` (8 kHz) or ``sln24`` (raw).
+    Returns the log. ``recording`` is the file format of the recordings ``uplink`` and ``downlink``: ``wav`` (8 kHz) or
+    ``sln24`` (raw).
     """
     speak = f"Playback({sound})"
     if dtmf:
         speak += f"\n same => n,SendDTMF({dtmf})"
+    if then:
+        speak += f"\n same => n,{then}"
     text = DIALPLAN.format(application=application, recording=recording, goes_on=GOES_ON, speak=speak)
     return place(asterisk, text, "s@gateway", codecs=codecs)
 

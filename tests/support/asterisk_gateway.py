@@ -15,7 +15,7 @@ from voxpipe.leg import LegOutcome
 from voxpipe.sansio.records import Record, parse_line
 from voxpipe.testing.provider import Provider
 from voxpipe.testing.provider_evidence import ProviderSession
-from voxpipe.testing.scenario import SCENARIOS
+from voxpipe.testing.scenario import SCENARIOS, Scenario
 
 CALL_TIMEOUT_S = 60.0
 
@@ -47,9 +47,10 @@ def gateway_config(folder: Path, listen_port: int, provider_port: int, tables: d
     return structure_config(tree)
 
 
-async def hold(folder: Path, scenario: str, call: Callable[[Config], str], **tables: Any) -> list[RealCall]:
+async def hold(folder: Path, scenario: str | Scenario, call: Callable[[Config], str], **tables: Any) -> list[RealCall]:
     """Run a provider and a gateway while ``call``, in a thread, places calls; return the legs in their order."""
-    provider = Provider(scenario=SCENARIOS[scenario], api_key="sk-test")
+    played = SCENARIOS[scenario] if isinstance(scenario, str) else scenario
+    provider = Provider(scenario=played, api_key="sk-test")
     outcomes: list[LegOutcome] = []
     with trio.fail_after(CALL_TIMEOUT_S):
         async with trio.open_nursery() as nursery:

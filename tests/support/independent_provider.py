@@ -1,9 +1,9 @@
 """A Realtime provider in a process of its own, with asyncio and ``websockets``; it imports nothing of voxpipe.
 
-``python independent_provider.py WORDS [CERTIFICATE]`` serves 127.0.0.1, over TLS with a certificate (PEM, with its
-key), and prints one line of JSON with its port. It says WORDS (a file of raw pcm at 24 kHz) once to each client, after
-it has heard ``TURN_MS`` of audio, and prints a line of JSON, what it heard included, at the end of each connection. It
-closes with 1008 and the reason as soon as the client is wrong.
+``python independent_provider.py PORT WORDS [CERTIFICATE]`` serves 127.0.0.1 (a PORT of 0 is any), over TLS with one
+(PEM, with its key), and prints a line of JSON with its port. It says WORDS (a file of raw pcm at 24 kHz) once to each
+client, after it has heard ``TURN_MS`` of audio or when it is asked, and prints a line of JSON, what it heard and was
+told included, at the end of each connection. It closes with 1008 and the reason as soon as the client is wrong.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from websockets.exceptions import ConnectionClosed
 PCM = {"type": "audio/pcm", "rate": 24_000}
 BYTES_PER_MS = 48
 TURN_MS = 1_500
+ASKED, ANSWERED = "What is the time?", "It is noon."
 CHUNK_MS = 130
 """No multiple of a frame, on purpose."""
 CHUNK_EVERY_S = 0.05
@@ -39,6 +40,7 @@ class Session:
     def __init__(self, socket: ServerConnection, words: bytes) -> None:
         self.heard = bytearray()
         self.types: list[str] = []
+        self.told: list[list[str]] = []
         self._socket = socket
         self._words = words
         self._numbers = itertools.count(1)
@@ -62,6 +64,12 @@ class Session:
                 await self._configure(message["session"])
             case "input_audio_buffer.append":
                 await self._hear(base64.b64decode(message["audio"], validate=True))
+            case "conversation.item.create" if self._configured and not self.heard:
+                item = message["item"]
+                self.told.append([item["role"], item["content"][0]["text"]])
+                await self._send("conversation.item.added", item=item, previous_item_id=None)
+            case "response.create" if self._configured and self._answer is None:
+                self._answer = asyncio.create_task(self._speak())
             case unexpected:
                 raise Wrong(f"expected session.update or audio, got {unexpected}")
 
@@ -82,6 +90,8 @@ class Session:
         if self._answer is None and len(self.heard) >= TURN_MS * BYTES_PER_MS:
             await self._send("input_audio_buffer.committed", item_id="item_1", previous_item_id=None)
             self._answer = asyncio.create_task(self._speak())
+            place = {"item_id": "item_1", "content_index": 0}
+            await self._send("conversation.item.input_audio_transcription.completed", **place, transcript=ASKED)
 
     async def _speak(self) -> None:
         response = {"object": "realtime.response", "id": "resp_1", "output": []}
@@ -92,11 +102,13 @@ class Session:
         await self._send("response.output_item.added", **place, item={**item, "status": "in_progress"})
         await self._send("response.content_part.added", **part, part={"type": "audio", "transcript": ""})
         size = CHUNK_MS * BYTES_PER_MS
+        await self._send("response.output_audio_transcript.delta", **part, delta=ANSWERED)
         for start in range(0, len(self._words), size):
             delta = base64.b64encode(self._words[start : start + size]).decode()
             await self._send("response.output_audio.delta", **part, delta=delta)
             await asyncio.sleep(CHUNK_EVERY_S)
         await self._send("response.output_audio.done", **part)
+        await self._send("response.output_audio_transcript.done", **part, transcript=ANSWERED)
         await self._send("response.content_part.done", **part, part={"type": "audio", "transcript": ""})
         await self._send("response.output_item.done", **place, item={**item, "status": "completed"})
         await self._send("response.done", response={**response, "status": "completed"})
@@ -105,7 +117,7 @@ class Session:
         await self._socket.send(json.dumps({"event_id": f"event_{next(self._numbers)}", "type": type_, **fields}))
 
 
-async def main(words: bytes, context: ssl.SSLContext | None) -> None:
+async def main(port: int, words: bytes, context: ssl.SSLContext | None) -> None:
     """Serve until killed."""
 
     async def one(socket: ServerConnection) -> None:
@@ -123,12 +135,13 @@ async def main(words: bytes, context: ssl.SSLContext | None) -> None:
             path=socket.request.path,
             authorization=headers.get("Authorization"),
             types=session.types,
+            told=session.told,
             heard=base64.b64encode(session.heard).decode(),
             wrong=wrong,
             close_code=socket.close_code,
         )
 
-    async with serve(one, "127.0.0.1", 0, ssl=context) as server:
+    async with serve(one, "127.0.0.1", port, ssl=context) as server:
         tell(port=next(iter(server.sockets)).getsockname()[1])
         await server.serve_forever()
 
@@ -147,4 +160,5 @@ def tls_with(certificate: str) -> ssl.SSLContext:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]).read_bytes(), tls_with(sys.argv[2]) if sys.argv[2:] else None))
+    context = tls_with(sys.argv[3]) if sys.argv[3:] else None
+    asyncio.run(main(int(sys.argv[1]), Path(sys.argv[2]).read_bytes(), context))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import struct
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -139,26 +140,28 @@ def make_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CallMaker:
 
     async def call(
         script: Script,
-        scenario: str | Scenario = "parrot",
+        scenario: str | Scenario | Sequence[str | Scenario] = "parrot",
         *,
         dialect: str = "openai",
         timeout_s: float = 60,
         shape: Callable[[trio.abc.Stream, trio.Nursery], trio.abc.Stream] | None = None,
-        refuse_connection: bool = False,
+        refuse_connections: Collection[int] = (),
         drain_after_s: float | None = None,
         on_start: Callable[[LegControl], Awaitable[None]] | None = None,
         own_tools: Sequence[Tool] = (),
         **tables: dict[str, Any],
     ) -> VirtualCall:
-        provider = Provider(dialect, SCENARIOS[scenario] if isinstance(scenario, str) else scenario)
+        scenarios = [scenario] if isinstance(scenario, str | Scenario) else scenario
+        provider = Provider(dialect, [SCENARIOS[one] if isinstance(one, str) else one for one in scenarios])
         config = virtual_config(tmp_path, dialect, tables)
         start_s = trio.current_time()
+        dials = itertools.count(1)
         phone, given = Phone(), None
         with trio.fail_after(timeout_s):
             async with trio.open_nursery() as nursery:
 
                 async def dial(_host: str, _port: int) -> trio.abc.Stream:
-                    if refuse_connection:
+                    if next(dials) in refuse_connections:
                         raise OSError("all attempts to connect failed")
                     ours, theirs = trio.testing.memory_stream_pair()
                     nursery.start_soon(provider.serve_stream, theirs)

@@ -25,13 +25,14 @@ from voxpipe.tools import Tool
 class MemoryListener(trio.abc.Listener[trio.abc.Stream]):
     """A listener to which connections are handed."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 9092) -> None:
+        self._port = port
         self._hand, self._accept = trio.open_memory_channel[trio.abc.Stream](float("inf"))
         self.socket = self
 
     def getsockname(self) -> tuple[str, int]:
         """Be a listening socket as far as its address goes."""
-        return ("127.0.0.1", 9092)
+        return ("127.0.0.1", self._port)
 
     async def accept(self) -> trio.abc.Stream:
         """Wait for a connection."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import ssl
+from typing import Any
 from urllib.parse import quote_plus, urlencode
 
 import attrs
 
-from voxpipe.config import ProviderConfig
+from voxpipe.config import Config, ProviderConfig
 from voxpipe.dialects import get_dialect
 from voxpipe.sansio.dialect import Dialect
 from voxpipe.sansio.records import REDACTED
+from voxpipe.structuring import describe_model
 from voxpipe.websocket import Dial
 
 SECRET_LETTERS = 16
@@ -64,3 +66,11 @@ def _without_secrets(url: str, open_names: frozenset[str]) -> str:
     pairs = [text.partition("=") for text in query.split("&") if text]
     shown = [f"{name}={value if name in open_names else REDACTED}" for name, _, value in pairs]
     return base + question + "&".join(shown)
+
+
+def describe_config(config: Config) -> dict[str, Any]:
+    """Say in a record's words by what configuration a call goes, secrets and the URL's parameters left out."""
+    described = describe_model(config, REDACTED)
+    url = config.provider.url.partition("?")[0]
+    described["provider"]["url"] = REDACTED if "@" in url else url
+    return described

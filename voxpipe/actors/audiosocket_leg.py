@@ -19,6 +19,8 @@ from voxpipe.sansio.leg import LegEvent
 
 RECEIVE_BYTES = 16 * 1024
 HANGUP_TIMEOUT_S = 1.0
+LINGER_S = 0.25
+"""So long the peer may take to read the hang-up; Asterisk, which closes then, takes a frame or two."""
 
 
 class Leg(Protocol):
@@ -82,14 +84,26 @@ class AudioSocketLeg:
             )
 
     async def hang_up(self) -> None:
-        """Say that the call is over, and close. After a frame that is half out, closing is all that can be said."""
+        """Say that the call is over, and close. After a frame that is half out, closing is all that can be said.
+
+        A socket that is closed with audio unread resets the connection, and Asterisk, whose next frame finds it reset
+        before it has read the hang-up, hangs up itself instead of going on with the dialplan: so we read until it
+        closes.
+        """
         if not self._torn:
             with (
                 trio.move_on_after(HANGUP_TIMEOUT_S),
                 contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError),
             ):
                 await self._stream.send_all(HANGUP)
+                await self._linger()
         await trio.aclose_forcefully(self._stream)
+
+    async def _linger(self) -> None:
+        if isinstance(self._stream, trio.SocketStream):  # nothing else is reset by being closed
+            with trio.move_on_after(LINGER_S):
+                while await self._stream.receive_some(RECEIVE_BYTES):
+                    pass
 
     def statistics(self) -> DecoderStatistics:
         """Count what was received."""

@@ -51,13 +51,18 @@ async def read_leg(
     statistics: UplinkStatistics,
     on_end: Callable[[str], None],
     on_digit: Callable[[str], None] = lambda _digit: None,
+    on_audio: Callable[[bytes], None] = lambda _audio: None,
+    show_digit: Callable[[str], str] = lambda digit: digit,
 ) -> None:
-    """Read the leg until it ends, then tell ``on_end`` why; tell ``on_digit`` each DTMF digit.
+    """Read the leg until it ends, then tell ``on_end`` why; tell ``on_digit`` each DTMF digit and ``on_audio`` all
+    caller audio.
+
+    ``show_digit`` says what of a digit the log may hold.
 
     Owns the sending end of ``uplink``, and a receiving end to drop the oldest frame with. Ends at hang-up or the end of
     the connection. Never waits on anything but the leg.
     """
-    reader = _Reader(uplink, oldest, formats, log, statistics)
+    reader = _Reader(uplink, oldest, formats, log, statistics, on_audio, show_digit)
     reason = "leg closed by the peer"
     with uplink, oldest, closing_losses(reader):
         while (events := await leg.receive()) is not None:
@@ -89,7 +94,11 @@ class _Reader:
         formats: OneShot[LegFormatConfirmed],
         log: CallLog,
         statistics: UplinkStatistics,
+        on_audio: Callable[[bytes], None],
+        show_digit: Callable[[str], str],
     ) -> None:
+        self._on_audio = on_audio
+        self._show_digit = show_digit
         self._uplink = uplink
         self._oldest = oldest
         self._formats = formats
@@ -109,6 +118,8 @@ class _Reader:
             self._formats.set(event)
             self._log.record("leg.format", {"uplink": str(event.uplink), "downlink": str(event.downlink)})
         else:
+            if isinstance(event, DigitReceived):
+                event = DigitReceived(self._show_digit(event.digit))
             self._log.record("audiosocket.received", describe(event), "received")
 
     def _take_audio(self, audio: bytes) -> None:
@@ -120,6 +131,7 @@ class _Reader:
             "audiosocket.received", AUDIO_MESSAGE, "received", audio, confirmed.uplink, side="uplink"
         )
         self._ear.hear(audio)
+        self._on_audio(audio)
         for frame in self._framer.cut(audio):
             self._statistics.frames += 1
             try:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import trio
 
 from voxpipe.audio import NS_PER_S
+
+Pace = Callable[[int], Awaitable[None]]
+"""Waits for the instant at which a frame is due."""
 
 
 def now_ns() -> int:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import trio
 
 from voxpipe.actors.audiosocket_leg import Leg
-from voxpipe.actors.monotonic import now_ns, sleep_until_ns
+from voxpipe.actors.monotonic import Pace, now_ns, sleep_until_ns
 from voxpipe.actors.sink import CallLog
 from voxpipe.audio import NS_PER_S, AudioFormat
 from voxpipe.sansio.clock import Clock
@@ -26,13 +26,23 @@ class Playout:
     """The playout of one leg: who waits for it, and what it counts besides the ledger and the clock."""
 
     def __init__(
-        self, ledger: Ledger, clock: Clock, format_: AudioFormat, log: CallLog, *, silence_frames: int = 0
+        self,
+        ledger: Ledger,
+        clock: Clock,
+        format_: AudioFormat,
+        log: CallLog,
+        *,
+        silence_frames: int = 0,
+        on_written: Callable[[bytes], None] = lambda _frame: None,
+        pace: Pace = sleep_until_ns,
     ) -> None:
         self.ledger = ledger
         self.clock = clock
         self.silence_frames = silence_frames
         self._format = format_
         self._log = log
+        self._on_written = on_written
+        self._pace = pace
         self._arrived = trio.Event()
         self._on_idle: list[Callable[[], None]] = []
         self._answering_epoch: int | None = None
@@ -67,12 +77,13 @@ class Playout:
         frame = self.ledger.take()
         if frame is not None:
             await self._write(leg, frame)
-            await sleep_until_ns(self.clock.due_ns)
+            await self._pace(self.clock.due_ns)
             return
         self._report_underruns()
         self._note_finished()
         self._tell_if_idle()
         await leg.write_frame(self._format, self._format.silence)
+        self._on_written(self._format.silence)
         self._note_tick()
         self.silence_frames += 1
         self._unreported_silence += 1
@@ -85,6 +96,7 @@ class Playout:
         self._answering_epoch = self.ledger.epoch
         await leg.write_frame(self._format, frame.audio)
         self.ledger.mark_played(frame)
+        self._on_written(frame.audio)
         self._note_tick()
         if frame.begins is not None:
             self._log.record(
@@ -103,7 +115,7 @@ class Playout:
     async def _wait_for_audio(self) -> None:
         """Wait for the next tick, or for the first audio of an answer, which is due at once."""
         if self.ledger.answering:  # what comes late waits for its tick: at once, it would be a frame too many
-            await sleep_until_ns(self.clock.due_ns)
+            await self._pace(self.clock.due_ns)
             return
         if self.ledger.ready:  # it came while the silence was being written
             self.clock.restart(now_ns())

@@ -7,8 +7,10 @@ before the next one is read. Nothing here waits for a consumer: pongs and ``spee
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 import trio
@@ -17,21 +19,49 @@ from voxpipe.actors.access import Access
 from voxpipe.actors.chunk_queue import ChunkQueue
 from voxpipe.actors.keep_alive import keep_alive
 from voxpipe.actors.monotonic import now_ns
-from voxpipe.actors.sink import CallLog
+from voxpipe.actors.one_shot import OneShot
+from voxpipe.actors.sink import CallLog, SessionLog
 from voxpipe.actors.tickets import Tickets
 from voxpipe.actors.tools import ToolRunner
-from voxpipe.audio import NS_PER_S, FormatPair
+from voxpipe.audio import NS_PER_S, PTIME_MS, FormatPair
 from voxpipe.config import ProviderConfig
 from voxpipe.errors import RemoteProtocolError, SessionError, describe_error
 from voxpipe.sansio.dialect import Dialect, Wire
-from voxpipe.sansio.effects import CallTool, CancelTools, Close, CutPlayout, Effect, Fail, Note, Send, Settle
+from voxpipe.sansio.effects import (
+    CallTool,
+    CancelTools,
+    Close,
+    CutPlayout,
+    Effect,
+    Fail,
+    HoldPlayout,
+    Note,
+    Renew,
+    ResumePlayout,
+    Send,
+    Settle,
+)
 from voxpipe.sansio.ledger import CutPoint
-from voxpipe.sansio.realtime import AudioReceived, Connected, ConnectionLost, Event, PlayoutCut
+from voxpipe.sansio.realtime import (
+    AudioReceived,
+    Connected,
+    ConnectionLost,
+    Event,
+    PlayoutCut,
+    SpeechStopped,
+    Superseded,
+    TookOver,
+)
 from voxpipe.sansio.session import Session
 from voxpipe.sansio.session_statistics import AppendStatistics
 from voxpipe.websocket import WebSocket, WebSocketClosed, WebSocketRefused, connect_websocket
 
 COMMANDS_CAPACITY = 64
+SUPERSEDED = "another session took over"
+CARRIED_FRAMES = 30
+"""Caller audio (600 ms) from before a session took over, which it is given: a word may have begun in it unnoticed.
+
+What belongs to a turn that has ended is left out: it would be a turn again."""
 
 
 @attrs.frozen
@@ -53,31 +83,65 @@ class Joint:
     appends: trio.MemoryReceiveChannel[bytes]
     downlink: ChunkQueue
     cut: Callable[[int], CutPoint]
+    hold: Callable[[bool], None]
     tools: ToolRunner
     tickets: Tickets = attrs.field(factory=Tickets)
     appended: AppendStatistics = attrs.field(factory=AppendStatistics)
 
 
+class Observer(Protocol):
+    """Who follows the sessions of a leg; all of it is called on the spot and must not wait."""
+
+    def note_ready(self, session: LiveSession) -> None:
+        """The provider has confirmed the formats."""
+
+    def note_event(self, session: LiveSession, event: Event | None) -> None:
+        """Something happened, and is done with; ``None`` for a deadline."""
+
+    def note_ending(self, session: LiveSession, ending: Ending) -> None:
+        """The session is over; its connection may not be."""
+
+    def renew(self) -> None:
+        """The session will come to its end: another one is to be opened beside it."""
+
+    def feed(self, event: Event) -> None:
+        """Tell whichever session serves the leg what came of something that outlasts sessions."""
+
+    @property
+    def open_calls(self) -> tuple[str, ...]:
+        """The tool calls that are not answered yet."""
+
+
 class LiveSession:
-    """One session over one connection. ``on_ready`` and ``on_ended`` are called on the spot and must not wait."""
+    """One session over one connection: that which serves the leg, or one which stands by (``serves`` is false)."""
 
     def __init__(
         self,
         joint: Joint,
         machine: Session,
         formats: FormatPair,
+        observer: Observer,
         *,
-        on_ready: Callable[[LiveSession], None],
-        on_ended: Callable[[LiveSession, Ending], None],
+        number: int = 1,
+        serves: bool = True,
     ) -> None:
         self.machine = machine
         self.formats = formats
         self.commands_peak = 0
         self._joint = joint
         self._dialect = joint.dialect
-        self._log = joint.log
-        self._on_ready = on_ready
-        self._on_ended = on_ended
+        self._log = SessionLog(joint.log, number)
+        self._observer = observer
+        self._serves = trio.Event()
+        if serves:
+            self._serves.set()
+        self._heir: LiveSession | None = None
+        self._carried: deque[bytes] = deque()
+        self._recent: deque[bytes] = deque(maxlen=0)
+        self._sent_ms = 0.0
+        self.over: OneShot[Ending] = OneShot()
+        self.closed = trio.Event()
+        """The connection is closed, too."""
         self._ending: Ending | None = None
         self._scope = trio.CancelScope()
         self._rescheduled = trio.Event()
@@ -89,6 +153,35 @@ class LiveSession:
         self._carry_out(self.machine.receive(event, now_ns()))
         if self.machine.deadline_ns != self._watched_ns:
             self._rescheduled.set()
+        self._observer.note_event(self, event)
+
+    @property
+    def retired(self) -> bool:
+        """Whether another session took over."""
+        return self._heir is not None
+
+    def keep_recent(self) -> None:
+        """Keep the caller audio of late, for whoever takes over: a word may have begun in it."""
+        self._recent = deque(self._recent, maxlen=CARRIED_FRAMES)
+
+    def take_over(self, former: LiveSession, resume: str, *, owes_words: bool) -> None:
+        """Serve the leg in place of another session, which ends.
+
+        ``resume`` is for an answer at once, if the other one leaves something unsaid, or ``owes_words`` says so; empty:
+        there is none.
+        """
+        self._carried.extend([*former._recent, *former._carried])
+        former._carried.clear()
+        former._heir = self
+        former.feed(Superseded(SUPERSEDED))
+        lost = former.machine.underway
+        unsaid = owes_words or lost["running_responses"] or lost["unanswered_turn"]
+        epoch, foreign = former.machine.epoch, former.machine.known_responses
+        calls = self._observer.open_calls
+        told = former.machine.instructions
+        # With a call open there will be words about its result; before it, the provider may refuse to go on.
+        self.feed(TookOver(epoch, calls, foreign, told, resume if unsaid and not calls else None))
+        self._serves.set()
 
     async def run(self) -> Ending:
         """Connect, and be one session from its beginning to its end. Never waits on the playout."""
@@ -102,10 +195,10 @@ class LiveSession:
                     with self._scope:
                         await self._exchange(websocket)
                 # Outside of the scope: closing needs the reader, which lives in the connection's nursery.
-                connection.start_soon(self._discard_appends)
                 await websocket.aclose(1000)
             connection.cancel_scope.cancel()
         self._commands.close()
+        self.closed.set()
         assert self._ending is not None
         return self._ending
 
@@ -165,6 +258,10 @@ class LiveSession:
             self._log_audio(wire, event)
         else:
             self._log.record(wire["type"], wire, "received")
+        if isinstance(event, SpeechStopped) and event.audio_end_ms is not None:
+            after = max(0, math.ceil((self._sent_ms - event.audio_end_ms) / PTIME_MS))
+            while len(self._recent) > after:
+                self._recent.popleft()
         self.feed(event)
 
     def _log_audio(self, wire: Wire, event: AudioReceived) -> None:
@@ -175,6 +272,8 @@ class LiveSession:
         self._log.record_audio(wire["type"], wire, "received", event.audio, confirmed, key=key, side="downlink")
 
     def _lose(self, closed: WebSocketClosed) -> None:
+        if self._ending is not None:
+            return  # the reader and the sender see the same end
         self._log.record("connection.closed", {"code": closed.code, "reason": closed.reason}, "received")
         self.feed(ConnectionLost(closed.code, closed.reason))
 
@@ -188,15 +287,20 @@ class LiveSession:
                 case Note(event_type, data):
                     self._log.record(event_type, data)
                     if event_type == "session.ready":
-                        self._on_ready(self)
+                        self._observer.note_ready(self)
                 case Settle(ticket, error):
                     self._joint.tickets.settle(ticket, error)
                 case CutPlayout():
                     self.feed(PlayoutCut(self._cut_playout()))
+                case HoldPlayout() | ResumePlayout():
+                    self._joint.hold(isinstance(effect, HoldPlayout))
                 case CallTool():
-                    self._joint.tools.call(effect, self.feed)
+                    self._joint.tools.call(effect, self._observer.feed)
                 case CancelTools():
                     self._joint.tools.cancel()
+                case Renew():
+                    self.keep_recent()
+                    self._observer.renew()
                 case Fail(error):
                     self._finish(Ending(str(error), error))
                 case Close(reason):
@@ -227,7 +331,8 @@ class LiveSession:
             self._log.record("session.closed", {"because": ending.reason})
         else:
             self._log.record("session.failed", describe_error(ending.error))
-        self._on_ended(self, ending)  # nobody need wait for the closing handshake
+        self.over.set(ending)  # nobody need wait for the closing handshake
+        self._observer.note_ending(self, ending)
         self._scope.cancel()
 
     async def _watch_deadline(self) -> None:
@@ -242,6 +347,7 @@ class LiveSession:
             if scope.cancelled_caught:
                 # A deadline in float seconds may come back a nanosecond early.
                 self._carry_out(self.machine.expire(max(now_ns(), self._watched_ns)))
+                self._observer.note_event(self, None)
 
     # --- to the provider ----------------------------------------------------------------------------------------------
 
@@ -255,24 +361,32 @@ class LiveSession:
             self._lose(closed)
 
     async def _send_appends(self, websocket: WebSocket) -> None:
-        wire_type = self._dialect.audio_type
-        key = self._dialect.audio_keys[wire_type]
+        await self._serves.wait()
         try:
             while True:
                 audio = await self._joint.appends.receive()
-                if not self.machine.accepts_uplink:
-                    self._joint.appended.unsent_chunks += 1
-                    continue
-                await websocket.send_message(self._dialect.encode_audio(audio))
-                self._joint.appended.chunks += 1
-                self._joint.appended.bytes += len(audio)
-                self._log.record_audio(wire_type, {"type": wire_type}, "sent", audio, self.formats.uplink, key=key)
+                if self._heir is not None:  # it was ours by a hair's breadth
+                    self._heir._carried.append(audio)
+                    return
+                self._carried.append(audio)
+                while self._carried and not self.machine.keeps_uplink:
+                    await self._append(websocket, self._carried.popleft())
+                if self.machine.keeps_uplink:
+                    await trio.sleep_forever()  # to the end of the session; what comes meanwhile waits in the uplink
         except trio.EndOfChannel:
             pass
         except WebSocketClosed as closed:
             self._lose(closed)
 
-    async def _discard_appends(self) -> None:
-        """Take caller audio while the session says goodbye, so that it does not pass for an overrun of the uplink."""
-        async for _ in self._joint.appends:
+    async def _append(self, websocket: WebSocket, audio: bytes) -> None:
+        if not self.machine.accepts_uplink:
             self._joint.appended.unsent_chunks += 1
+            return
+        self._recent.append(audio)
+        self._sent_ms += self.formats.uplink.duration_ms(len(audio))
+        await websocket.send_message(self._dialect.encode_audio(audio))
+        self._joint.appended.chunks += 1
+        self._joint.appended.bytes += len(audio)
+        wire_type = self._dialect.audio_type
+        key = self._dialect.audio_keys[wire_type]
+        self._log.record_audio(wire_type, {"type": wire_type}, "sent", audio, self.formats.uplink, key=key)

@@ -11,6 +11,7 @@ What does not fit any more is counted, and ``records.lost`` tells how many as so
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -19,8 +20,11 @@ from typing import Any
 import attrs
 import trio
 
+from voxpipe.actors.blocking import run_blocking
+from voxpipe.actors.record_stream import RecordStreams
 from voxpipe.audio import AudioFormat
 from voxpipe.errors import AudioError
+from voxpipe.sansio.memory import ENTRIES
 from voxpipe.sansio.records import AudioMode, Direction, Record, audio_evidence, format_timestamp, redact
 from voxpipe.wav import WavWriter
 
@@ -28,6 +32,9 @@ FLUSH_INTERVAL_S = 0.5
 """Half of the second within which a line must be on disk."""
 FINAL_TRIES = 3
 SIDES = ("uplink", "downlink")
+CONCEALED = ENTRIES
+"""Each is looked for in every text of every record, so a caller who never stops pressing keys must not add up; but what
+another session may be given again is not written down then."""
 
 RecordObserver = Callable[[Record], None]
 
@@ -72,19 +79,37 @@ class CallLog:
         self._start_unix_ns = start_unix_ns
         self._now_ns = now_ns
         self._audio = audio
-        self._secrets = secrets
+        self._secrets = self._known_secrets = secrets
+        self._concealed: deque[frozenset[str]] = deque(maxlen=CONCEALED)
         self._observer = observer
         self._seq = 0
         self._untold = 0
         self._offset_samples = dict.fromkeys(SIDES, 0)
         self.statistics = LogStatistics()
+        self.streams = RecordStreams()
+        """Who reads along."""
         self.suspicions: list[str] = []
         """What the audio of either side sounded like and should not, for the summary."""
         self.closing = trio.Event()
 
-    def record(self, event_type: str, data: dict[str, Any] | None = None, direction: Direction = "local") -> None:
-        """Write down that something happened, now."""
-        self._put(event_type, redact(data or {}, self._secrets), direction)
+    def conceal(self, secrets: frozenset[str]) -> None:
+        """Redact these too from now on; of all that were named, the latest ``CONCEALED`` are kept in mind."""
+        if secrets:
+            with suppress(ValueError):
+                self._concealed.remove(secrets)  # named again, it is the latest
+            self._concealed.append(secrets)
+            self._secrets = self._known_secrets.union(*self._concealed)
+
+    def record(
+        self,
+        event_type: str,
+        data: dict[str, Any] | None = None,
+        direction: Direction = "local",
+        *,
+        session: int | None = None,
+    ) -> None:
+        """Write down that something happened, now; in which of the leg's sessions, where that is not the first."""
+        self._put(event_type, redact(data or {}, self._secrets), direction, session=session)
 
     def record_audio(
         self,
@@ -96,15 +121,17 @@ class CallLog:
         *,
         key: str = "audio",
         side: str = "",
+        session: int | None = None,
     ) -> None:
         """Write down audio under ``key``, as the log's mode wants it. ``side`` names the sidecar file it belongs to."""
         data = redact({name: value for name, value in data.items() if name != key}, self._secrets)
         if self._audio == "sidecar" and side and format_ is not None:
             evidence = audio_evidence(audio, format_, self._audio, self._offset_samples[side])
-            if self._put(event_type, {**data, key: evidence}, direction, side, format_, audio):
+            if self._put(event_type, {**data, key: evidence}, direction, side, format_, audio, session=session):
                 self._offset_samples[side] += format_.samples(len(audio))
         else:
-            self._put(event_type, {**data, key: audio_evidence(audio, format_, self._audio)}, direction)
+            evidence = audio_evidence(audio, format_, self._audio)
+            self._put(event_type, {**data, key: evidence}, direction, session=session)
 
     async def finish(self, event_type: str, data: dict[str, Any]) -> None:
         """Write the last record, waiting for room, and close the log."""
@@ -121,6 +148,7 @@ class CallLog:
             self.statistics.lost += 1
         finally:
             self._send.close()  # also when the observer fails: the writer waits for this end
+            self.streams.end()
 
     def _put(
         self,
@@ -130,29 +158,33 @@ class CallLog:
         side: str = "",
         format_: AudioFormat | None = None,
         audio: bytes = b"",
+        *,
+        session: int | None = None,
     ) -> bool:
         if self._untold and not self._tell_lost():
             self._count_lost()
             return False
-        entry = Entry(self._make(event_type, data, direction), side, format_, audio)
+        entry = Entry(self._make(event_type, data, direction, session), side, format_, audio)
         try:
             self._send.send_nowait(entry)
         except trio.WouldBlock:
             self._count_lost()
             return False
+        except trio.ClosedResourceError:
+            return False  # a program that holds on to a call which is over: behind the last record there is none
         self._count(entry)
         return True
 
     def _count(self, entry: Entry) -> None:
         self.statistics.records += 1
+        self.streams.put(entry.record)
         if self._observer is not None:
             self._observer(entry.record)
 
-    def _make(self, event_type: str, data: dict[str, Any], direction: Direction) -> Record:
+    def _make(self, event_type: str, data: dict[str, Any], direction: Direction, session: int | None = None) -> Record:
         t_ns = self._now_ns() - self._start_ns
-        record = Record(
-            self._seq, t_ns, format_timestamp(self._start_unix_ns + t_ns), self._leg, direction, event_type, data
-        )
+        timestamp = format_timestamp(self._start_unix_ns + t_ns)
+        record = Record(self._seq, t_ns, timestamp, self._leg, direction, event_type, data, session=session)
         self._seq += 1
         return record
 
@@ -171,6 +203,32 @@ class CallLog:
         return True
 
 
+class SessionLog:
+    """The log as one session of a leg writes it: the lines of sessions after the first carry their number."""
+
+    def __init__(self, log: CallLog, number: int) -> None:
+        self._log = log
+        self._session = number if number > 1 else None
+
+    def record(self, event_type: str, data: dict[str, Any] | None = None, direction: Direction = "local") -> None:
+        """Write down that something happened in the session, now."""
+        self._log.record(event_type, data, direction, session=self._session)
+
+    def record_audio(
+        self,
+        event_type: str,
+        data: dict[str, Any],
+        direction: Direction,
+        audio: bytes,
+        format_: AudioFormat | None,
+        *,
+        key: str,
+        side: str = "",
+    ) -> None:
+        """Write down audio of the session, as the log's mode wants it."""
+        self._log.record_audio(event_type, data, direction, audio, format_, key=key, side=side, session=self._session)
+
+
 async def write_records(
     receive: trio.MemoryReceiveChannel[Entry],
     path: Path,
@@ -185,7 +243,7 @@ async def write_records(
     fails, and once when it works again.
     """
     # Opening fails loudly, before the call: a gateway that cannot keep evidence must say so.
-    files = await trio.to_thread.run_sync(LegFiles, path)
+    files = await run_blocking(LegFiles, path)
     try:
         # Cancelled meanwhile, nobody comes back to close the sending end, for which the loop below would wait for ever.
         await trio.lowlevel.checkpoint_if_cancelled()
@@ -201,7 +259,7 @@ async def write_records(
             if not files.unwritten:
                 open_ = await _gather(receive, files, log.closing)
             try:
-                await trio.to_thread.run_sync(files.write)
+                await run_blocking(files.write)
             except OSError as error:
                 log.statistics.write_errors += 1
                 if not failing:
@@ -221,7 +279,7 @@ async def write_records(
                 while files.complaints:
                     on_error(files.complaints.pop())
         with suppress(OSError):
-            await trio.to_thread.run_sync(files.close)
+            await run_blocking(files.close)
 
 
 async def _gather(receive: trio.MemoryReceiveChannel[Entry], files: LegFiles, closing: trio.Event) -> bool:

@@ -103,7 +103,10 @@ class ToolRunner:
         running.cancellable = tool.cancellable
         running.scope.deadline = trio.current_time() + tool.timeout_s
         self.statistics.called += 1
-        self._log.record("tool.called", {"call_id": call.call_id, "name": call.name, "arguments": call.arguments})
+        self._log.record(
+            "tool.called",
+            {"call_id": call.call_id, "name": call.name, "arguments": call.arguments, "replies": tool.replies},
+        )
         output = ""
         faults: list[Exception] = []
         with apart(faults.append), running.scope:

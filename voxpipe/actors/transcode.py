@@ -28,8 +28,9 @@ async def transcode_uplink(
     appends: trio.MemorySendChannel[bytes],
     leg_formats: OneShot[LegFormatConfirmed],
     session_formats: OneShot[FormatPair],
+    pass_on: Callable[[bytes], list[bytes]] = lambda frame: [frame],
 ) -> None:
-    """Convert frame by frame from the leg's format to the session's.
+    """Convert frame by frame from the leg's format to the session's, and send what ``pass_on`` makes of them.
 
     Owns its ends of ``uplink`` and ``appends``. Ends when either is closed at its other end. Waits on the session:
     back-pressure ends in ``uplink``.
@@ -40,9 +41,9 @@ async def transcode_uplink(
         converter = Converter(source, target)
         async for frame in uplink:
             audio = converter.convert(frame)
-            if audio:
+            for chunk in pass_on(audio) if audio else []:
                 try:
-                    await appends.send(audio)
+                    await appends.send(chunk)
                 except trio.BrokenResourceError:
                     return  # The session is over before the leg is.
 

@@ -13,6 +13,18 @@ from typing import Any
 
 from voxpipe.audio import ALAW8, PCM24, ULAW8, AudioFormat
 from voxpipe.config import SessionConfig, TurnDetectionConfig
+from voxpipe.sansio.command_words import (
+    AddMessage,
+    AddToolCall,
+    CancelResponse,
+    ClearAudio,
+    CommitAudio,
+    ConfigureSession,
+    CreateResponse,
+    DeleteItem,
+    InstructSession,
+    TruncateItem,
+)
 from voxpipe.sansio.dialect import (
     Dialect,
     EventSpelling,
@@ -27,19 +39,11 @@ from voxpipe.sansio.dialect import (
     text,
 )
 from voxpipe.sansio.realtime import (
-    AddMessage,
     AudioCleared,
     AudioCommitted,
     AudioCompleted,
     AudioReceived,
-    CancelResponse,
-    ClearAudio,
-    CommitAudio,
-    ConfigureSession,
-    CreateResponse,
-    DeleteItem,
     ErrorReported,
-    InstructSession,
     ItemAdded,
     ItemDeleted,
     ItemDone,
@@ -56,7 +60,6 @@ from voxpipe.sansio.realtime import (
     TranscriptionCompleted,
     TranscriptionFailed,
     TranscriptReceived,
-    TruncateItem,
 )
 from voxpipe.sansio.tool_words import SendToolResult, ToolCallRequested, ToolSchema
 
@@ -301,6 +304,16 @@ COMMANDS: dict[type, Any] = {
     },
     DeleteItem: lambda command: {"type": "conversation.item.delete", "item_id": command.item_id},
     AddMessage: add_message("output_text"),
+    AddToolCall: lambda command: {
+        "type": "conversation.item.create",
+        "item": {
+            "id": command.item_id,
+            "type": "function_call",
+            "call_id": command.call_id,
+            "name": command.name,
+            "arguments": command.arguments,
+        },
+    },
     SendToolResult: lambda command: {
         "type": "conversation.item.create",
         "item": {"type": "function_call_output", "call_id": command.call_id, "output": command.output},
@@ -330,5 +343,6 @@ OPENAI = Dialect(
         }
     ),
     busy_codes=frozenset({"conversation_already_has_active_response"}),
+    expired_codes=frozenset({"session_expired"}),
 )
 """``fatal_codes``: errors after which the session is of no use, and which another try would not mend."""

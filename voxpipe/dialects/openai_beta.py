@@ -21,8 +21,9 @@ from voxpipe.dialects.openai import (
     transcription,
     turn_detection,
 )
+from voxpipe.sansio.command_words import AddMessage, ConfigureSession, InstructSession
 from voxpipe.sansio.dialect import EventSpelling, Key, Wire, overlay
-from voxpipe.sansio.realtime import AddMessage, ConfigureSession, InstructSession, SessionUpdated
+from voxpipe.sansio.realtime import SessionUpdated
 
 FORMATS: dict[AudioFormat, str] = {PCM24: "pcm16", ULAW8: "g711_ulaw", ALAW8: "g711_alaw"}
 NAMES: dict[str, AudioFormat] = {name: format_ for format_, name in FORMATS.items()}

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from voxpipe.audio import AudioFormat
 from voxpipe.errors import SessionError
 from voxpipe.sansio.answers import Answers, Verdict
+from voxpipe.sansio.command_words import DeleteItem
 from voxpipe.sansio.commands import Commands
 from voxpipe.sansio.effects import CompletePart, Effect, FinishResponse, Note, Play
 from voxpipe.sansio.ledger import Part
-from voxpipe.sansio.realtime import AudioCompleted, AudioReceived, DeleteItem, OutputItemAdded, ResponseDone
+from voxpipe.sansio.realtime import AudioCompleted, AudioReceived, OutputItemAdded, ResponseDone
 
 
 class AgentAudio:

@@ -40,6 +40,16 @@ class Answers:
         """How many responses are being generated for the caller to hear."""
         return len(self._running - self._cut)
 
+    @property
+    def audible(self) -> list[str]:
+        """The running responses that were not cut."""
+        return sorted(self._running - self._cut)
+
+    @property
+    def known(self) -> frozenset[str]:
+        """The responses that run or were done of late: what of the agent may still be heard is theirs."""
+        return frozenset(self._running | set(self._done))
+
     def runs(self, response_id: str) -> bool:
         """Tell whether a response is being generated, cut or not."""
         return response_id in self._running
@@ -66,9 +76,9 @@ class Answers:
         over = response_id in self._cut or (response_id in self._done and response_id not in self._running)
         return Verdict.STALE if over else Verdict.PLAY
 
-    def cut(self, begun_items: Collection[str]) -> dict[str, list[str]]:
-        """Cut what runs. Return the ids of the running responses, each with its items of which nothing was begun."""
-        running = sorted(self._running - self._cut)
+    def cut(self, response_ids: Collection[str], begun_items: Collection[str]) -> dict[str, list[str]]:
+        """Cut those that run. Return their ids, each with its items of which nothing was begun."""
+        running = [response_id for response_id in self.audible if response_id in response_ids]
         self._cut.update(running)
         return {
             response_id: [item_id for item_id in self._items.pop(response_id, []) if item_id not in begun_items]

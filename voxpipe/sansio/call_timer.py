@@ -5,9 +5,11 @@ from __future__ import annotations
 from voxpipe.audio import NS_PER_S
 from voxpipe.config import LegConfig, TurnDetectionConfig
 from voxpipe.sansio.realtime import DrainRequested, LocalEvent, SpeechRequested, WarningDue
+from voxpipe.sansio.voice_words import HoldOver
 
 WARNING = "The call ends in {:g} seconds: bring the conversation to its end now, and say goodbye."
 LIMIT_REACHED = "call limit reached"
+IDLE_LIMIT_REACHED = "idle limit reached"
 
 
 class CallTimer:
@@ -16,9 +18,12 @@ class CallTimer:
     def __init__(self, config: LegConfig, start_ns: int, detection: TurnDetectionConfig | None = None) -> None:
         watched_by_provider = detection is not None and detection.idle_timeout_ms > 0
         self._idle_ns = 0 if watched_by_provider else round(config.idle_timeout_s * NS_PER_S)
+        self._idle_limit = config.idle_limit
         self._idle_instructions = config.idle_instructions
+        self._spoken_up = 0
         self._warning = WARNING.format(config.warn_before_end_s)
         self._idle_at_ns: int | None = None
+        self._hold_at_ns: int | None = None
         self._warn_at_ns: int | None = None
         self._end_at_ns: int | None = None
         if config.max_call_s:
@@ -34,22 +39,48 @@ class CallTimer:
     @property
     def deadline_ns(self) -> int | None:
         """When ``take_due`` must be called, at the latest."""
-        deadlines = (self._idle_at_ns, self._warn_at_ns, self._end_at_ns)
+        deadlines = (self._hold_at_ns, self._idle_at_ns, self._warn_at_ns, self._end_at_ns)
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    @property
+    def limit_ns(self) -> int | None:
+        """When the call is over, whatever else is due."""
+        return self._end_at_ns
 
     def note_silence(self, now_ns: int) -> None:
         """Take note that nobody speaks from now on."""
         if self._idle_ns:
             self._idle_at_ns = now_ns + self._idle_ns
 
-    def note_speech(self) -> None:
-        """Take note that somebody speaks, or is about to."""
+    def note_agent(self) -> None:
+        """Take note that the agent speaks, or is about to."""
         self._idle_at_ns = None
 
-    def take_due(self, now_ns: int) -> list[LocalEvent]:
-        """Return what is due, each once; silence counts anew when it is noted anew."""
+    def hold_until(self, at_ns: int | None) -> None:
+        """Take note that the playout is held until then, or no more."""
+        self._hold_at_ns = at_ns
+
+    def note_caller(self) -> None:
+        """Take note that the caller speaks: is still there."""
+        self._idle_at_ns = None
+        self._spoken_up = 0
+
+    def postpone(self, now_ns: int) -> None:
+        """Take note that somebody is there without speaking: silence that is counted counts anew."""
+        self._spoken_up = 0
+        if self._idle_at_ns is not None:
+            self.note_silence(now_ns)
+
+    def take_due(self, now_ns: int, *, heard: bool = True) -> list[LocalEvent]:
+        """Return what is due, each once; silence counts anew when it is noted anew.
+
+        While the agent cannot be ``heard`` yet, a warning waits: nobody could take it.
+        """
         due: list[LocalEvent] = []
-        if self._warn_at_ns is not None and now_ns >= self._warn_at_ns:
+        if self._hold_at_ns is not None and now_ns >= self._hold_at_ns:
+            self._hold_at_ns = None
+            due.append(HoldOver())
+        if heard and self._warn_at_ns is not None and now_ns >= self._warn_at_ns:
             self._warn_at_ns = None
             due.append(WarningDue(self._warning))
         if self._end_at_ns is not None and now_ns >= self._end_at_ns:
@@ -57,5 +88,9 @@ class CallTimer:
             due.append(DrainRequested(LIMIT_REACHED))
         if self._idle_at_ns is not None and now_ns >= self._idle_at_ns:
             self._idle_at_ns = None
-            due.append(SpeechRequested(self._idle_instructions))
+            if self._idle_limit and self._spoken_up == self._idle_limit:
+                due.append(DrainRequested(IDLE_LIMIT_REACHED))
+            else:
+                self._spoken_up += 1
+                due.append(SpeechRequested(self._idle_instructions))
         return due

@@ -7,10 +7,11 @@ from typing import Any
 
 from voxpipe.audio import NS_PER_S
 from voxpipe.errors import AckTimeout, CommandRefused, SessionError
+from voxpipe.sansio.command_words import Command, InstructSession
 from voxpipe.sansio.dialect import Dialect
 from voxpipe.sansio.effects import Effect, Note, Send, Settle
 from voxpipe.sansio.pending import Pending, PendingCommands
-from voxpipe.sansio.realtime import Command, ErrorReported, InstructSession, SessionUpdated
+from voxpipe.sansio.realtime import ErrorReported, SessionUpdated
 
 
 class Commands:

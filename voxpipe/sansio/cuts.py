@@ -6,8 +6,8 @@ import attrs
 
 from voxpipe.config import TurnDetectionConfig
 from voxpipe.sansio.answers import Answers
+from voxpipe.sansio.command_words import CancelResponse, Command, DeleteItem, TruncateItem
 from voxpipe.sansio.ledger import CutPoint
-from voxpipe.sansio.realtime import CancelResponse, Command, DeleteItem, TruncateItem
 
 
 class Cuts:
@@ -17,13 +17,24 @@ class Cuts:
         self.epoch = 0
         self.cuts = 0
         self.truncations = 0
+        self.foreign: frozenset[str] = frozenset()
+        """Responses of earlier sessions that may still be heard, which this one's provider does not know."""
         self._answers = answers
         self._server_interrupts = detection.interrupts
         self._waits = False
+        self._heard = False
+        self._cutting: frozenset[str] = frozenset()
 
-    def begin(self) -> bool:
-        """Take note that the agent is to fall silent; tell whether the playout must be cut for it."""
-        begins, self._waits = not self._waits, True
+    def begin(self, *, heard: bool = True) -> bool:
+        """Take note that the agent is to fall silent; tell whether the playout must be cut for it.
+
+        ``heard``: the provider knows why, and cancels by itself if it is configured to.
+        """
+        begins = not self._waits
+        self._heard = heard or (self._waits and self._heard)
+        self._waits = True
+        # A response that begins before the ledger has answered is not of this cut.
+        self._cutting = frozenset(self._answers.audible)
         return begins
 
     def finish(self, point: CutPoint) -> list[Command]:
@@ -31,12 +42,13 @@ class Cuts:
         self._waits = False
         self.epoch = point.epoch
         commands: list[Command] = []
+        point, self.foreign = point.without(self.foreign), frozenset()
         begun = {cut.part.item_id for cut in point.begun} | {part.item_id for part in point.heard}
         unbegun = [part.item_id for part in point.unbegun]
-        for response_id, item_ids in self._answers.cut(begun).items():
+        for response_id, item_ids in self._answers.cut(self._cutting, begun).items():
             # Items of which no audio has come yet are not the ledger's to know.
             unbegun += item_ids
-            if not self._server_interrupts:
+            if not (self._server_interrupts and self._heard):
                 commands.append(CancelResponse(response_id))
         commands += [TruncateItem(cut.part.item_id, cut.part.content_index, cut.played_ms) for cut in point.begun]
         commands += [DeleteItem(item_id) for item_id in dict.fromkeys(unbegun) if item_id not in begun]

@@ -16,7 +16,8 @@ import pybase64
 
 from voxpipe.audio import AudioFormat
 from voxpipe.errors import RemoteProtocolError
-from voxpipe.sansio.realtime import Command, ProviderEvent, UnknownEvent
+from voxpipe.sansio.command_words import Command
+from voxpipe.sansio.realtime import ProviderEvent, UnknownEvent
 
 Wire: TypeAlias = dict[str, Any]
 """A message as the provider's JSON has it."""
@@ -124,7 +125,8 @@ class Dialect:
 
     ``url``, ``query`` and ``headers`` may hold ``{model}`` and ``{api_key}``. ``commands`` gives the encoder of each
     command the provider understands; ``audio_keys`` names, by wire type, the key that holds audio; ``unknown_keys`` are
-    paths in the configuration for which the provider has no word; ``busy_codes`` refuse a response while another runs.
+    paths in the configuration for which the provider has no word; ``busy_codes`` refuse a response while another runs;
+    ``expired_codes`` are those of ``fatal_codes`` after which another session would be of use.
     """
 
     name: str
@@ -141,6 +143,7 @@ class Dialect:
     fatal_codes: frozenset[str]
     unknown_keys: frozenset[str] = frozenset()
     busy_codes: frozenset[str] = frozenset()
+    expired_codes: frozenset[str] = frozenset()
 
     def supports(self, command: type) -> bool:
         """Tell whether the provider has a word for a command."""

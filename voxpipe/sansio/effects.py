@@ -7,8 +7,8 @@ from typing import Any
 import attrs
 
 from voxpipe.errors import SessionError
+from voxpipe.sansio.command_words import Command
 from voxpipe.sansio.ledger import Part
-from voxpipe.sansio.realtime import Command
 
 
 @attrs.frozen
@@ -50,6 +50,16 @@ class CutPlayout:
 
 
 @attrs.frozen
+class HoldPlayout:
+    """Play nothing more for now, at once; what waits stays."""
+
+
+@attrs.frozen
+class ResumePlayout:
+    """Go on with the next sample."""
+
+
+@attrs.frozen
 class AwaitPlayout:
     """Answer with ``PlayoutFinished`` when the caller has heard all that was sent before."""
 
@@ -77,6 +87,11 @@ class CancelTools:
 
 
 @attrs.frozen
+class Renew:
+    """Open another session beside this one, which will come to its end."""
+
+
+@attrs.frozen
 class Fail:
     """The session is over, with an error."""
 
@@ -100,4 +115,5 @@ class Note:
 
 Chunk = Play | CompletePart | FinishResponse | AwaitPlayout
 """What travels to the downlink converter, in order."""
-Effect = Send | Chunk | CutPlayout | Settle | CallTool | CancelTools | Fail | Close | Note
+Playing = CutPlayout | HoldPlayout | ResumePlayout
+Effect = Send | Chunk | Playing | Settle | CallTool | CancelTools | Renew | Fail | Close | Note

@@ -12,7 +12,7 @@ the cut are stale.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import attrs
 
@@ -92,6 +92,16 @@ class CutPoint:
     epoch: int
     heard: tuple[Part, ...] = ()
 
+    def without(self, response_ids: Collection[str]) -> CutPoint:
+        """Leave out prompts of ours, and the parts of these responses."""
+
+        def told(part: Part) -> bool:
+            return not part.ours and part.response_id not in response_ids
+
+        begun = tuple(cut for cut in self.begun if told(cut.part))
+        unbegun = tuple(part for part in self.unbegun if told(part))
+        return attrs.evolve(self, begun=begun, unbegun=unbegun, heard=tuple(filter(told, self.heard)))
+
     def with_unheard(self, parts: Iterable[Part]) -> CutPoint:
         """Count in parts of which audio had come, but not into the ledger: what it does not know was not begun."""
         known = {cut.part for cut in self.begun}
@@ -130,6 +140,7 @@ class Ledger:
         self._heard: list[Part] = []
         self._epoch = 0
         self._in_underrun = False
+        self._held = False
         self._received = self._played = self._padding = self._dropped = self._stale = self._overrun = 0
         self._frames = self._cuts = self._underruns = self._underrun_frames = self._peak = 0
 
@@ -156,6 +167,8 @@ class Ledger:
     @property
     def ready(self) -> bool:
         """Whether ``take`` would give a frame."""
+        if self._held:
+            return False
         waiting_bytes = len(self._waiting) - self._read_bytes
         if not 0 < waiting_bytes < self._format.frame_bytes:
             return waiting_bytes > 0
@@ -238,6 +251,10 @@ class Ledger:
             self._played += samples
             self._settle(account)
 
+    def hold(self, held: bool) -> None:
+        """Give no frame from now on, or go on with the next sample; all else goes on. A cut ends a hold."""
+        self._held = held
+
     def cut(self) -> CutPoint:
         """Drop all that waits, and tell how much of each part was played."""
         begun, unbegun = [], []
@@ -257,7 +274,7 @@ class Ledger:
         self._accounts.clear()
         self._open_responses.clear()
         heard, self._heard = tuple(self._heard), []
-        self._in_underrun = False
+        self._in_underrun = self._held = False
         return CutPoint(tuple(begun), tuple(unbegun), dropped, self._epoch, heard)
 
     def statistics(self) -> LedgerStatistics:
@@ -295,14 +312,14 @@ class Ledger:
 
     def _settle(self, account: Account) -> None:
         # What is complete and played to its end is out of reach of a cut. What was refused is not: the provider must
-        # be told, at the next cut, that the caller never heard it.
-        if account.settled and not account.refused:
+        # be told, at the next cut, that the caller never heard it; of a prompt of ours there is nothing to tell.
+        if account.settled and (account.part.ours or not account.refused):
             known = self._accounts.pop(account.part, None) is not None
             if known and account.begun and account.part.response_id in self._open_responses:
                 self._heard.append(account.part)
 
     def _note_underrun(self) -> None:
-        if not self.answering:
+        if self._held or not self.answering:
             return
         self._underrun_frames += 1
         if not self._in_underrun:

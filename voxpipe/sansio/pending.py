@@ -7,7 +7,8 @@ from typing import Any
 import attrs
 
 from voxpipe.audio import NS_PER_S
-from voxpipe.sansio.realtime import Command, ErrorReported, TruncateItem
+from voxpipe.sansio.command_words import Command, TruncateItem
+from voxpipe.sansio.realtime import ErrorReported
 from voxpipe.sansio.transitions import ACKS
 
 
@@ -18,6 +19,7 @@ class SessionTimeouts:
     ack_ns: int = 2 * NS_PER_S
     drain_ns: int = 10 * NS_PER_S
     limit_ns: int = 3580 * NS_PER_S
+    renew_before_ns: int = 0
 
 
 @attrs.frozen
@@ -53,6 +55,11 @@ class PendingCommands:
     def __init__(self, timeout_ns: int) -> None:
         self._timeout_ns = timeout_ns
         self._commands: list[Pending] = []
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._commands)
 
     @property
     def deadline_ns(self) -> int | None:

@@ -1,101 +1,19 @@
-"""The neutral words of a session: what we ask of a provider (commands) and what happened (events).
+"""The neutral words of a session for what happened: events. Those for what we ask are in ``command_words.py``.
 
-A dialect spells them. Commands are imperatives, events past participles. Events that begin on our side of the wire (the
-connection opened, the playout was cut, the leg ended) are events like the others: the session machine has one way in.
+Past participles; a dialect spells them. Events that begin on our side of the wire (the connection opened, the playout
+was cut, the leg ended) are events like the others: the session machine has one way in.
 """
 
 from __future__ import annotations
 
-from typing import Literal
-
 import attrs
 
-from voxpipe.audio import AudioFormat, FormatPair
-from voxpipe.config import SessionConfig
+from voxpipe.audio import AudioFormat
+from voxpipe.sansio.command_words import Command
+from voxpipe.sansio.digit_words import KeypadEvent
 from voxpipe.sansio.ledger import CutPoint
-from voxpipe.sansio.tool_words import SendToolResult, ToolAnswered, ToolCallRequested, ToolSchema
-
-# --- commands ---------------------------------------------------------------------------------------------------------
-
-
-@attrs.frozen
-class ConfigureSession:
-    """Ask for formats, voice, instructions, turn detection and tools."""
-
-    session: SessionConfig
-    formats: FormatPair
-    tools: tuple[ToolSchema, ...] = ()
-
-
-@attrs.frozen
-class InstructSession:
-    """Replace the instructions in mid-call, and nothing else: a voice that was heard cannot be sent again."""
-
-    instructions: str
-
-
-@attrs.frozen
-class CommitAudio:
-    """End the caller's turn by hand (without server turn detection)."""
-
-
-@attrs.frozen
-class ClearAudio:
-    """Forget the caller's audio since the last turn."""
-
-
-@attrs.frozen
-class CreateResponse:
-    """Ask the agent to speak; ``instructions`` for this response only."""
-
-    instructions: str | None = None
-
-
-@attrs.frozen
-class CancelResponse:
-    """Stop the response that is being generated."""
-
-    response_id: str
-
-
-@attrs.frozen
-class TruncateItem:
-    """Tell how much of an item the caller heard; ``corrected`` to the provider's count after it refused ours."""
-
-    item_id: str
-    content_index: int
-    audio_end_ms: int
-    corrected: bool = False
-
-
-@attrs.frozen
-class DeleteItem:
-    """Remove an item from the conversation."""
-
-    item_id: str
-
-
-@attrs.frozen
-class AddMessage:
-    """Put words into the conversation as an item of ours: what the caller did or said, or what the agent has said."""
-
-    item_id: str
-    speaker: Literal["caller", "agent"]
-    text: str
-
-
-Command = (
-    ConfigureSession
-    | InstructSession
-    | CommitAudio
-    | ClearAudio
-    | CreateResponse
-    | CancelResponse
-    | TruncateItem
-    | DeleteItem
-    | AddMessage
-    | SendToolResult
-)
+from voxpipe.sansio.tool_words import ToolAnswered, ToolCallRequested
+from voxpipe.sansio.voice_words import VoiceEvent
 
 # --- events from the provider -----------------------------------------------------------------------------------------
 
@@ -312,6 +230,36 @@ class PlayoutFinished:
 
 
 @attrs.frozen
+class ConversationGiven:
+    """The session is to know what was said before it: items, oldest first."""
+
+    commands: tuple[Command, ...]
+
+
+@attrs.frozen
+class TookOver:
+    """The session serves the leg from now on.
+
+    ``epoch`` is that of the cuts so far; ``open_calls`` are tool calls of an earlier session that are not answered yet;
+    ``foreign`` are its responses, some of which the caller may still hear; ``instructions`` are what the agent goes by
+    by then; ``resume``, if any, is what it is told for an answer at once.
+    """
+
+    epoch: int
+    open_calls: tuple[str, ...] = ()
+    foreign: frozenset[str] = frozenset()
+    instructions: str | None = None
+    resume: str | None = None
+
+
+@attrs.frozen
+class Superseded:
+    """Another session serves the leg."""
+
+    reason: str
+
+
+@attrs.frozen
 class LegEnded:
     """The caller is gone."""
 
@@ -361,12 +309,17 @@ LocalEvent = (
     | ConnectionLost
     | PlayoutCut
     | PlayoutFinished
+    | ConversationGiven
+    | TookOver
+    | Superseded
     | LegEnded
     | TalkPressed
     | SpeechRequested
     | InstructionsRequested
     | WarningDue
+    | VoiceEvent
     | ToolAnswered
+    | KeypadEvent
     | DrainRequested
 )
 ProviderEvent = (

@@ -2,8 +2,9 @@
 
 Every line has ``timestamp`` (ISO 8601, UTC, microseconds), ``event_type`` and ``event_data``, which for provider events
 are the wire type and the wire message, so that scripts written for plain Realtime logs keep working. Besides: ``v``
-(schema version), ``seq`` (gapless unless records were lost), ``t_ns`` (monotonic, from the leg's start), ``leg`` (UUID)
-and ``direction``. Events of our own have dotted names in the same style.
+(schema version), ``seq`` (gapless unless records were lost), ``t_ns`` (monotonic, from the leg's start), ``leg``
+(UUID), ``direction``, and ``session`` (2, 3 ...) on the lines of a session after the leg's first. Events of our own
+have dotted names in the same style.
 """
 
 from __future__ import annotations
@@ -50,20 +51,25 @@ class Record:
     event_type: str
     event_data: dict[str, Any]
     v: int = SCHEMA_VERSION
+    session: int | None = None
+    """Which of the leg's sessions it belongs to, from the second on; ``None`` for the first and for the leg's own."""
 
     def to_line(self) -> bytes:
         """Write the record as one line of JSON, newline included."""
+        line = {
+            "timestamp": self.timestamp,
+            "event_type": self.event_type,
+            "event_data": self.event_data,
+            "v": self.v,
+            "seq": self.seq,
+            "t_ns": self.t_ns,
+            "leg": self.leg,
+            "direction": self.direction,
+        }
+        if self.session is not None:
+            line["session"] = self.session
         return orjson.dumps(
-            {
-                "timestamp": self.timestamp,
-                "event_type": self.event_type,
-                "event_data": self.event_data,
-                "v": self.v,
-                "seq": self.seq,
-                "t_ns": self.t_ns,
-                "leg": self.leg,
-                "direction": self.direction,
-            },
+            line,
             option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS,
         )
 

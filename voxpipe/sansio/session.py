@@ -13,6 +13,8 @@ machine never asks for the time.
 
     CONNECTING   the socket is open; we have sent nothing; nothing of ours is in force
     CONFIGURING  our session.update is out and not acknowledged
+    STANDBY      the provider confirmed the formats, but another session serves the leg, or did until it was lost:
+                 no audio flows; the conversation so far is given, item by item, until this one takes over
     READY        the provider confirmed exactly the formats we asked for: audio flows, both ways
     DRAINING     no more caller audio goes out; the running answer is generated and played to its end
     CLOSED       ended in peace
@@ -23,16 +25,20 @@ is refused and counted, and so is the rest of a response that began before the a
 configuration that nobody confirmed. A provider's confirmation does not carry our id, so it is matched by type, and an
 error that names no command while our configuration is unanswered refuses it.
 
-Cuts. ``SpeechStarted``, or the key to talk, makes ``CutPlayout``; the ledger's answer comes back as ``PlayoutCut``, and
-only then are the provider's items truncated to what was played and those never begun deleted. Later audio of a cut
-response is stale. ``CancelResponse`` is sent only while a response runs and only if the provider does not cancel by
-itself. A truncation refused because the provider counts less audio than it sent is sent once more with its number.
+Cuts. ``SpeechStarted``, or a key, makes ``CutPlayout``; the ledger's answer comes back as ``PlayoutCut``, and only then
+are the provider's items truncated to what was played and those never begun deleted. Later audio of a cut response is
+stale. ``CancelResponse`` is sent only while a response runs and only if the provider does not cancel by itself, as it
+never does for a key or for a voice that only we have heard. A truncation refused because the provider counts less audio
+than it sent is sent once more with its number.
 
 Requests (the greeting, a turn ended by a key, ``LegControl``) make one response at a time, when nobody speaks; see
 ``requests.py``. Who asked holds a ticket, which an effect ``Settle`` gives back with the outcome. What silence and the
 length of the call bring about is due at the deadlines of ``call_timer.py``.
 
-Tools. A tool call becomes ``CallTool`` and comes back as ``ToolAnswered``; the rest is told in ``tool_calls.py``.
+Holds. A voice that is detected on the leg itself holds the playout at once; whether that becomes a cut or the playout
+goes on is told in ``holds.py``.
+
+Tools. A tool call becomes ``CallTool`` and comes back as ``ToolAnswered``: ``tool_calls.py``, which has the keypad too.
 
 Commands wait in ``pending`` for the event in ``ACKS``, oldest first. Only an unanswered configuration is fatal. Any
 other refusal or missing answer is a note in the log: a call must survive a truncation that the provider does not like.
@@ -40,29 +46,26 @@ other refusal or missing answer is a note in the log: a call must survive a trun
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from voxpipe.audio import NS_PER_S, FormatPair
-from voxpipe.config import LegConfig, SessionConfig
-from voxpipe.errors import AckTimeout, CommandRefused, FormatMismatch, LocalProtocolError, SessionError
-from voxpipe.sansio.agent_audio import AgentAudio
-from voxpipe.sansio.answers import Answers
-from voxpipe.sansio.call_timer import CallTimer
-from voxpipe.sansio.commands import Commands
-from voxpipe.sansio.dialect import Dialect
-from voxpipe.sansio.effects import AwaitPlayout, Close, Effect, Fail, Note
-from voxpipe.sansio.pending import SessionTimeouts
+from voxpipe.audio import NS_PER_S
+from voxpipe.errors import AckTimeout, CommandRefused, FormatMismatch, LocalProtocolError, SessionError, SessionLost
+from voxpipe.sansio.command_words import ConfigureSession
+from voxpipe.sansio.effects import AwaitPlayout, Close, Effect, Fail, FinishResponse, Note, Renew
+from voxpipe.sansio.lifetime import Due
+from voxpipe.sansio.pending import Pending
 from voxpipe.sansio.realtime import (
     AudioCommitted,
     AudioCompleted,
     AudioReceived,
-    ConfigureSession,
     Connected,
     ConnectionLost,
+    ConversationGiven,
     DrainRequested,
     ErrorReported,
     Event,
+    InstructionsRequested,
+    ItemAdded,
     LegEnded,
     OutputItemAdded,
     PlayoutFinished,
@@ -73,97 +76,26 @@ from voxpipe.sansio.realtime import (
     SpeechRequested,
     SpeechStarted,
     SpeechStopped,
-    TalkPressed,
+    Superseded,
+    TookOver,
 )
-from voxpipe.sansio.session_statistics import SessionStatistics
-from voxpipe.sansio.tool_calls import ToolCalls
-from voxpipe.sansio.tool_words import ToolAnswered, ToolCallRequested, ToolSchema
-from voxpipe.sansio.transitions import CLOSED, CONFIGURING, CONNECTING, DRAINING, FAILED, READY, TRANSITIONS, State
-from voxpipe.sansio.turns import TurnEvent, Turns
+from voxpipe.sansio.session_parts import SessionParts
+from voxpipe.sansio.tool_words import ToolAnswered, ToolCallRequested
+from voxpipe.sansio.transitions import (
+    CLOSED,
+    CONFIGURING,
+    CONNECTING,
+    DRAINING,
+    FAILED,
+    READY,
+    STANDBY,
+    TRANSITIONS,
+)
+from voxpipe.sansio.turns import TurnEvent
 
 
-class Session:
+class Session(SessionParts):
     """One session with one provider; see the module's docstring. Pure: the actor gives the time and does the I/O."""
-
-    def __init__(
-        self,
-        dialect: Dialect,
-        config: SessionConfig,
-        formats: FormatPair,
-        timeouts: SessionTimeouts | None = None,
-        *,
-        timer: CallTimer | None = None,
-        tools: tuple[ToolSchema, ...] = (),
-        command_ids: Callable[[int], str] = "vx_{}".format,
-    ) -> None:
-        self._dialect = dialect
-        self._config = config
-        self._formats = formats
-        self._tools = tools
-        self._timeouts = timeouts or SessionTimeouts()
-        self._timer = timer or CallTimer(LegConfig(), 0)
-        self._state = CONNECTING
-        self._now_ns = 0
-        self._commands = Commands(dialect, self._timeouts.ack_ns, command_ids, self._emit)
-        self._drain_request = DrainRequested("")
-        self._awaited = 0
-        self._state_deadline_ns: int | None = None
-        self._effects: list[Effect] = []
-        self._answers = Answers()
-        self._audio = AgentAudio(self._answers, formats.downlink, self._commands, self._emit)
-        self._turns = Turns(self._answers, config, self._commands, self._timer, self._emit)
-        self._tool_calls = ToolCalls(self._answers, config.turn_detection, self._commands, self._emit)
-        self._ack_ns: int | None = None
-        self._count = {"responses": 0, "errors": 0}
-
-    # --- what the actor asks ------------------------------------------------------------------------------------------
-
-    @property
-    def state(self) -> State:
-        """Where the session is."""
-        return self._state
-
-    @property
-    def epoch(self) -> int:
-        """How many cuts there were."""
-        return self._turns.cuts.epoch
-
-    @property
-    def accepts_uplink(self) -> bool:
-        """Whether caller audio may go out."""
-        return self._state is READY
-
-    @property
-    def accepts_downlink(self) -> bool:
-        """Whether agent audio may be played."""
-        return self._state in (READY, DRAINING)
-
-    @property
-    def accepts_requests(self) -> bool:
-        """Whether the agent may be asked to speak or be instructed."""
-        return self._state is READY
-
-    @property
-    def deadline_ns(self) -> int | None:
-        """When ``expire`` must be called, at the latest."""
-        deadlines = [self._commands.pending.deadline_ns, self._state_deadline_ns]
-        if self._state not in (CLOSED, FAILED):
-            deadlines.append(self._timer.deadline_ns)
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
-
-    def statistics(self) -> SessionStatistics:
-        """Tell what the session did so far."""
-        return SessionStatistics(
-            state=self._state.name.lower(),
-            ack_ns=self._ack_ns,
-            caller_turns=self._turns.caller_turns,
-            cuts=self._turns.cuts.cuts,
-            truncations=self._turns.cuts.truncations,
-            commands_refused=self._commands.refused,
-            commands_unanswered=self._commands.unanswered,
-            **self._audio.counts,
-            **self._count,
-        )
 
     # --- the two ways in ----------------------------------------------------------------------------------------------
 
@@ -176,7 +108,8 @@ class Session:
     def expire(self, now_ns: int) -> list[Effect]:
         """Do what is due at ``now_ns``: give up waiting, or begin to drain."""
         self._now_ns = self._commands.now_ns = now_ns
-        self._expire_state()
+        for due in self._lifetime.take_due(now_ns):
+            self._expire(due)
         for pending in self._commands.pending.take_overdue(now_ns):
             if self._state is CONFIGURING and isinstance(pending.command, ConfigureSession):
                 self._fail(self._commands.timeout(pending))
@@ -184,7 +117,8 @@ class Session:
             self._commands.give_up(pending)
             self._turns.give_up(pending.command_id)
             self._go_on()
-        for event in [] if self._state in (CLOSED, FAILED) else self._timer.take_due(now_ns):
+        heard = self._state in (READY, DRAINING)
+        for event in [] if self._state in (STANDBY, CLOSED, FAILED) else self._timer.take_due(now_ns, heard=heard):
             self._note("timer.due", {"event": type(event).__name__})
             self._react(event)
         return self._take_effects()
@@ -203,11 +137,11 @@ class Session:
     # --- configuration ------------------------------------------------------------------------------------------------
 
     def _await_created(self, _event: Connected) -> None:
-        self._state_deadline_ns = self._now_ns + self._timeouts.ack_ns
+        self._lifetime.await_created(self._now_ns)
 
     def _configure(self, event: SessionCreated) -> None:
         self._state = CONFIGURING
-        self._state_deadline_ns = None
+        self._lifetime.wait()
         self._note("session.requested", {"session_id": event.session_id, "requested": self._formats.names})
         self._commands.send(ConfigureSession(self._config, self._formats, self._tools))
 
@@ -219,23 +153,31 @@ class Session:
             self._fail(FormatMismatch(requested, confirmed))
         elif self._state is CONFIGURING:
             self._ack_ns = self._now_ns - pending.sent_ns if pending else None
-            self._become_ready()
+            self._confirm()
         elif pending is not None:
             self._commands.compare_instructions(pending, event)
 
-    def _become_ready(self) -> None:
-        self._state = READY
-        self._state_deadline_ns = self._now_ns + self._timeouts.limit_ns
+    def _confirm(self) -> None:
+        self._lifetime.confirm(self._now_ns)
         ack_ms = None if self._ack_ns is None else round(self._ack_ns / 1e6, 3)
         self._note("session.ready", {"confirmed": self._formats.names, "ack_ms": ack_ms})
+        if self._stands_by:
+            self._state = STANDBY
+        else:
+            self._serve(self._config.greeting)
+
+    def _serve(self, instructions: str | None) -> None:
+        self._state = READY
+        self._lifetime.serve()
         self._turns.note_playout()
-        if self._config.greeting:
-            self._take_turn(SpeechRequested(self._config.greeting))
+        if instructions:
+            self._take_turn(SpeechRequested(instructions))
 
     def _refused(self, event: ErrorReported) -> None:
         self._count["errors"] += 1
         ours = self._commands.pending.find(ConfigureSession)
-        if ours is not None and event.command_id not in (None, ours.command_id):
+        other = ours is not None and event.command_id not in (None, ours.command_id)
+        if other and event.code not in self._dialect.fatal_codes:
             return
         name = "ConfigureSession" if ours else "the connection"
         message = event.message + (f" (param {event.param})" if event.param else "")
@@ -249,6 +191,23 @@ class Session:
 
     def _refuse(self, event: AudioReceived) -> None:
         self._audio.refuse(event)
+
+    # --- taking over from another session -----------------------------------------------------------------------------
+
+    def _restore(self, event: ConversationGiven | ItemAdded) -> None:
+        if isinstance(event, ConversationGiven):
+            self._restoration.add(event.commands)
+        else:
+            self._acknowledge(event)
+            self._restoration.go_on()
+
+    def _take_over(self, event: TookOver) -> None:
+        self._turns.cuts.epoch, self._turns.cuts.foreign = event.epoch, event.foreign
+        self._tool_calls.adopt(event.open_calls)
+        self._note("session.took_over", {"items": self._restoration.given, "open_calls": list(event.open_calls)})
+        self._serve(event.resume)
+        if event.instructions not in (None, self._turns.instructions):  # changed since this session was configured
+            self._take_turn(InstructionsRequested(event.instructions))
 
     # --- answers ------------------------------------------------------------------------------------------------------
 
@@ -266,6 +225,7 @@ class Session:
             self._fail(error)
 
     def _finish_response(self, event: ResponseDone) -> None:
+        self._unheard = True
         self._acknowledge(event)
         self._turns.finish_response()
         self._audio.finish(event, self._turns.cuts.epoch)
@@ -276,33 +236,34 @@ class Session:
     def _follow(self, event: ResponseDone | ToolAnswered | ToolCallRequested) -> None:
         self._tool_calls.follow(event)
         over = isinstance(event, ResponseDone) or (isinstance(event, ToolAnswered) and not self._agent_busy)
-        if over and self._timer.watches_silence and self._state is READY:
+        watched = self._timer.watches_silence or self._renewing or self._config.turn_detection.type == "none"
+        if over and watched and self._state is READY:
             self._await_playout()
         self._go_on()
 
     # --- turns --------------------------------------------------------------------------------------------------------
 
     def _answer_turn(self, event: AudioCommitted) -> None:
-        if self._acknowledge(event) and self._state is READY:  # otherwise it was the provider that ended the turn
-            self._turns.end_by_hand()
+        self._turns.uncommitted = False
+        confirmed = self._acknowledge(event)
+        if confirmed and self._state is READY:  # otherwise it was the provider that ended the turn
+            self._turns.end_by_hand(confirmed.command_id, event.item_id)
             self._turns.go_on()  # before words about results, which this answer will know
             self._go_on()
 
     def _take_turn(self, event: TurnEvent) -> None:
         self._turns.take(event)
-        if isinstance(event, TalkPressed):
+        if self._turns.by_hand(event):
             speaks = self._turns.caller_speaks
             self._tool_calls.follow(SpeechStarted(None, None) if speaks else SpeechStopped(None, None))
-        elif isinstance(event, SpeechStarted | SpeechStopped):
+        else:
             self._tool_calls.follow(event)
         self._go_on()
 
-    @property
-    def _agent_busy(self) -> bool:
-        return self._turns.agent_busy or self._turns.waiting or self._tool_calls.busy
-
     def _go_on(self) -> None:
         """Let the agent say what waits if nobody speaks; when draining, the end is near once nothing runs."""
+        if self._state is STANDBY:
+            self._restoration.go_on()
         if self._state in (READY, DRAINING):
             if self._tool_calls.take_reply():
                 self._turns.take(SpeechRequested(None))
@@ -310,7 +271,7 @@ class Session:
         if self._state is DRAINING and not self._agent_busy:
             self._await_playout()
             if self._drain_request.to_the_end:
-                self._state_deadline_ns = None
+                self._lifetime.wait()
 
     def _await_playout(self) -> None:
         self._awaited += 1
@@ -321,7 +282,9 @@ class Session:
     def _survive(self, event: ErrorReported) -> None:
         self._count["errors"] += 1
         if event.code in self._dialect.fatal_codes:
-            self._fail(SessionError(f"the provider ended the session: {event.code}: {event.message}"))
+            self._finish_answers()
+            kind = SessionLost if event.code in self._dialect.expired_codes else SessionError
+            self._fail(kind(f"the provider ended the session: {event.code}: {event.message}"))
             return
         refused = self._commands.refuse(event)
         self._turns.refuse(refused, event, busy=event.code in self._dialect.busy_codes)
@@ -330,14 +293,22 @@ class Session:
     def _lose(self, event: ConnectionLost) -> None:
         reason = f": {event.reason}" if event.reason else ""
         doing = {CONNECTING: "session.created", CONFIGURING: "session.updated"}.get(self._state, "the session to go on")
-        self._fail(SessionError(f"expected {doing}, got the connection closed with code {event.code}{reason}"))
+        self._finish_answers()
+        self._fail(SessionLost(f"expected {doing}, got the connection closed with code {event.code}{reason}"))
 
-    def _end(self, event: LegEnded | DrainRequested) -> None:
+    def _end(self, event: LegEnded | DrainRequested | Superseded) -> None:
+        if isinstance(event, Superseded):
+            self._finish_answers()
         self._close(event.reason)
+
+    def _finish_answers(self) -> None:
+        """Have what came of the running answers played to its end: no more of them comes."""
+        for response_id in self._answers.audible:
+            self._emit(FinishResponse(response_id, self._turns.cuts.epoch))
 
     def _drain(self, event: DrainRequested) -> None:
         self._state = DRAINING
-        self._state_deadline_ns = self._now_ns + self._timeouts.drain_ns
+        self._lifetime.drain(self._now_ns)
         self._note("session.draining", {"because": event.reason, "running_responses": self._answers.running})
         self._drain_request = event
         self._turns.end(SessionError(f"expected the session to go on, got {event.reason}"))
@@ -347,18 +318,22 @@ class Session:
         self._awaited = max(0, self._awaited - 1)
         if self._awaited or self._agent_busy:
             return
+        if self._unheard:
+            self._unheard, self._played_ns = False, self._now_ns
         if self._state is DRAINING:
             self._close(self._drain_request.reason)
         else:
             self._turns.note_playout()
 
-    def _expire_state(self) -> None:
-        if self._state_deadline_ns is None or self._now_ns < self._state_deadline_ns:
-            return
-        self._state_deadline_ns = None
-        if self._state is CONNECTING:
+    def _expire(self, due: Due) -> None:
+        if due is Due.RENEWAL:
+            self._renewing = True
+            self._emit(Renew())
+            self._await_playout()
+        elif self._state is CONNECTING:
             self._fail(AckTimeout("the connection", "session.created", self._timeouts.ack_ns / NS_PER_S))
         elif self._state is READY:
+            self._spent = True
             self._drain(DrainRequested("session limit reached"))
         elif self._state is DRAINING:
             self._note("session.drain_timeout", {"running_responses": self._answers.running})
@@ -375,21 +350,19 @@ class Session:
         self._emit(Fail(error))
 
     def _settle(self, error: SessionError) -> None:
-        self._state_deadline_ns = None
+        self._left = self.underway
+        self._lifetime.end()
         self._commands.end(error)
         self._turns.end(error)
 
     # --- commands and their answers -----------------------------------------------------------------------------------
 
-    def _emit(self, effect: Effect) -> None:
-        self._effects.append(effect)
-
-    def _acknowledge(self, event: Any) -> bool:
-        """Settle the command that an event confirms; tell whether there was one."""
+    def _acknowledge(self, event: Any) -> Pending | None:
+        """Settle the command that an event confirms; return it, if there was one."""
         confirmed = self._commands.confirm(event)
         if confirmed is not None:
             self._commands.settle(confirmed.ticket)
-        return confirmed is not None
+        return confirmed
 
     def _note(self, event_type: str, data: dict[str, Any]) -> None:
         self._emit(Note(event_type, data))

@@ -38,3 +38,12 @@ class AppendStatistics:
     chunks: int = 0
     bytes: int = 0
     unsent_chunks: int = 0
+
+
+@attrs.define
+class Successions:
+    """How often the leg changed from one session to another."""
+
+    renewed: int = 0
+    lost: int = 0
+    recovered: int = 0

@@ -8,32 +8,30 @@ waits for the running one.
 It also waits for the caller. While a turn of the caller's is open and the provider answers turns by itself, that answer
 will know the results, and a response of our own would talk over the caller or be refused. A result that was
 acknowledged before a response began is known to it, and needs no further words.
+
+What the caller enters on the keypad is owed an answer by the same rules: it is a result that nobody has called for.
+It waits for the calls that run: the words about their results will know it.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import attrs
 
 from voxpipe.config import TurnDetectionConfig
 from voxpipe.sansio.answers import Answers, Verdict
+from voxpipe.sansio.command_words import AddMessage, CommitAudio, CreateResponse
 from voxpipe.sansio.commands import Commands
+from voxpipe.sansio.digit_words import DigitsEntered
 from voxpipe.sansio.effects import CallTool, CancelTools, Effect, Note
-from voxpipe.sansio.realtime import (
-    CommitAudio,
-    CreateResponse,
-    Event,
-    ResponseCreated,
-    ResponseDone,
-    SpeechStarted,
-    SpeechStopped,
-)
+from voxpipe.sansio.realtime import Event, ResponseCreated, ResponseDone, SpeechStarted, SpeechStopped
 from voxpipe.sansio.tool_words import After, SendToolResult, ToolAnswered, ToolCallRequested
 
 CALLS_KEPT = 64
 """How many calls are kept in mind: providers tell of each twice."""
+ADOPTED = "of an earlier session"
 NOT_CALLED = "not called: the caller spoke first"
 
 Step = CallTool | CancelTools | Note | SendToolResult
@@ -77,6 +75,16 @@ class ToolCalls:
         return sum(len(calls.waiting) for calls in self._responses.values())
 
     @property
+    def open_calls(self) -> frozenset[str]:
+        """The calls that are not answered yet."""
+        return frozenset[str]().union(*(calls.waiting for calls in self._responses.values()))
+
+    @property
+    def turn_open(self) -> bool:
+        """Whether a turn of the caller's is still to be answered by the provider."""
+        return self._turn_open
+
+    @property
     def busy(self) -> bool:
         """Whether a response or a call runs, or words about one are still to come."""
         self._collect()
@@ -96,6 +104,9 @@ class ToolCalls:
                 steps = self._request(event)
             case ToolAnswered():
                 steps = self._answer(event)
+            case DigitsEntered(item_id, text, ticket):
+                if self._commands.send(AddMessage(item_id, "caller", text), ticket) is not None:
+                    self._owed = True
             case SpeechStarted():
                 self._speaking = self._turn_open = True
                 steps = [CancelTools()] if self.running else []
@@ -104,7 +115,7 @@ class ToolCalls:
                 self._turn_open = self._provider_answers
             case ResponseCreated():
                 self._turn_open = self._speaking
-                if self._pending.find(SendToolResult) is None:
+                if self._pending.find(SendToolResult) is None and self._pending.find(AddMessage) is None:
                     self._owed = False
             case ResponseDone():
                 # A turn that ended while a response ran uninterrupted may get no answer of the provider's own.
@@ -115,10 +126,14 @@ class ToolCalls:
             else:
                 self._emit(step)
 
+    def adopt(self, call_ids: Iterable[str]) -> None:
+        """Take over the calls of an earlier session that are not answered yet."""
+        self._responses[ADOPTED] = _Calls(waiting=set(call_ids))
+
     def take_reply(self) -> bool:
         """Tell, once, that the agent is to be asked for words about results."""
         self._collect()
-        if not self._owed or self._answers.running or self._turn_open or self._asked:
+        if not self._owed or self._answers.running or self.running or self._turn_open or self._asked:
             return False
         self._owed = False
         return True

@@ -11,24 +11,30 @@ from typing import Final
 
 import attrs
 
-from voxpipe.sansio.realtime import (
+from voxpipe.sansio.command_words import (
     AddMessage,
-    AudioCleared,
-    AudioCommitted,
-    AudioCompleted,
-    AudioReceived,
+    AddToolCall,
     CancelResponse,
     ClearAudio,
     CommitAudio,
     ConfigureSession,
-    Connected,
-    ConnectionLost,
     CreateResponse,
     DeleteItem,
+    InstructSession,
+    TruncateItem,
+)
+from voxpipe.sansio.digit_words import DigitPressed, DigitsEntered
+from voxpipe.sansio.realtime import (
+    AudioCleared,
+    AudioCommitted,
+    AudioCompleted,
+    AudioReceived,
+    Connected,
+    ConnectionLost,
+    ConversationGiven,
     DrainRequested,
     ErrorReported,
     InstructionsRequested,
-    InstructSession,
     ItemAdded,
     ItemDeleted,
     ItemTruncated,
@@ -43,11 +49,15 @@ from voxpipe.sansio.realtime import (
     SpeechRequested,
     SpeechStarted,
     SpeechStopped,
+    Superseded,
     TalkPressed,
-    TruncateItem,
+    TookOver,
+    TranscriptionCompleted,
+    TranscriptionFailed,
     WarningDue,
 )
 from voxpipe.sansio.tool_words import SendToolResult, ToolAnswered, ToolCallRequested
+from voxpipe.sansio.voice_words import HoldOver, VoiceStarted, VoiceStopped
 
 
 class State(enum.Enum):
@@ -55,13 +65,14 @@ class State(enum.Enum):
 
     CONNECTING = enum.auto()
     CONFIGURING = enum.auto()
+    STANDBY = enum.auto()
     READY = enum.auto()
     DRAINING = enum.auto()
     CLOSED = enum.auto()
     FAILED = enum.auto()
 
 
-CONNECTING, CONFIGURING, READY, DRAINING, CLOSED, FAILED = State
+CONNECTING, CONFIGURING, STANDBY, READY, DRAINING, CLOSED, FAILED = State
 
 
 @attrs.frozen
@@ -97,6 +108,7 @@ def _audio(state: State) -> dict[type, Transition]:
         ErrorReported: Transition("_survive", (state, FAILED)),
         ConnectionLost: Transition("_lose", (FAILED,)),
         LegEnded: Transition("_end", (CLOSED,)),
+        Superseded: Transition("_end", (CLOSED,)),
     }
 
 
@@ -120,13 +132,28 @@ TRANSITIONS: Final[dict[State, dict[type, Transition]]] = {
         **_unconfirmed(CONNECTING),
     },
     CONFIGURING: {
-        SessionUpdated: Transition("_compare", (READY, FAILED)),
+        SessionUpdated: Transition("_compare", (READY, STANDBY, FAILED)),
         ErrorReported: Transition("_refused", (CONFIGURING, FAILED)),
         **_unconfirmed(CONFIGURING),
+    },
+    STANDBY: {
+        ConversationGiven: _stay(STANDBY, "_restore"),
+        ItemAdded: _stay(STANDBY, "_restore"),
+        TookOver: Transition("_take_over", (READY,)),
+        SessionUpdated: Transition("_compare", (STANDBY, FAILED)),
+        ErrorReported: Transition("_survive", (STANDBY, FAILED)),
+        **_unconfirmed(STANDBY),
     },
     READY: {
         ResponseDone: _stay(READY, "_finish_response"),
         TalkPressed: _stay(READY, "_take_turn"),
+        VoiceStarted: _stay(READY, "_take_turn"),
+        VoiceStopped: _stay(READY, "_take_turn"),
+        HoldOver: _stay(READY, "_take_turn"),
+        TranscriptionCompleted: _stay(READY, "_take_turn"),
+        TranscriptionFailed: _stay(READY, "_take_turn"),
+        DigitPressed: _stay(READY, "_take_turn"),
+        DigitsEntered: _stay(READY, "_take_turn"),
         SpeechRequested: _stay(READY, "_take_turn"),
         InstructionsRequested: _stay(READY, "_take_turn"),
         WarningDue: _stay(READY, "_take_turn"),
@@ -161,6 +188,7 @@ ACKS: Final[dict[type, type]] = {
     TruncateItem: ItemTruncated,
     DeleteItem: ItemDeleted,
     AddMessage: ItemAdded,
+    AddToolCall: ItemAdded,
     SendToolResult: ItemAdded,
 }
 """The event that confirms a command. Where both name an item, a response or a tool call, it must be the same one."""

@@ -8,28 +8,41 @@ from voxpipe.config import SessionConfig
 from voxpipe.errors import CommandRefused, SessionError
 from voxpipe.sansio.answers import Answers
 from voxpipe.sansio.call_timer import CallTimer
+from voxpipe.sansio.command_words import ClearAudio, CommitAudio, CreateResponse, InstructSession
 from voxpipe.sansio.commands import Commands
 from voxpipe.sansio.cuts import Cuts
+from voxpipe.sansio.digit_words import DigitPressed, KeypadEvent
 from voxpipe.sansio.effects import CutPlayout, Effect, Note
+from voxpipe.sansio.holds import Holds
 from voxpipe.sansio.pending import Pending
 from voxpipe.sansio.realtime import (
-    ClearAudio,
-    CommitAudio,
-    CreateResponse,
     ErrorReported,
     InstructionsRequested,
-    InstructSession,
     PlayoutCut,
     SpeechRequested,
     SpeechStarted,
     SpeechStopped,
     TalkPressed,
+    TranscriptionCompleted,
+    TranscriptionFailed,
     WarningDue,
 )
 from voxpipe.sansio.requests import Requests
+from voxpipe.sansio.voice_words import HoldOver, VoiceEvent, VoiceStarted, VoiceStopped
+from voxpipe.voice_config import VoiceConfig
 
 TurnEvent = (
-    SpeechStarted | SpeechStopped | PlayoutCut | TalkPressed | SpeechRequested | InstructionsRequested | WarningDue
+    SpeechStarted
+    | SpeechStopped
+    | PlayoutCut
+    | TalkPressed
+    | VoiceEvent
+    | TranscriptionCompleted
+    | TranscriptionFailed
+    | KeypadEvent
+    | SpeechRequested
+    | InstructionsRequested
+    | WarningDue
 )
 
 
@@ -43,8 +56,11 @@ class Turns:
         commands: Commands,
         timer: CallTimer,
         emit: Callable[[Effect], None],
+        voice: VoiceConfig,
     ) -> None:
         self.caller_turns = 0
+        self.uncommitted = False
+        """A turn of the caller's has ended, and is no item yet."""
         self.cuts = Cuts(answers, config.turn_detection)
         self._answers = answers
         self._requests = Requests(answers)
@@ -52,6 +68,9 @@ class Turns:
         self._commands = commands
         self._timer = timer
         self._emit = emit
+        self._holds = Holds(
+            voice, config, commands, timer, emit, cut=lambda: self._barge_in(heard=False), answer=self._answer
+        )
 
     @property
     def agent_busy(self) -> bool:
@@ -74,9 +93,10 @@ class Turns:
             case SpeechStarted():
                 self.caller_turns += 1
                 self._requests.note_caller(speaks=True)
-                self._timer.note_speech()
+                self._timer.note_caller()
                 self._barge_in()
             case SpeechStopped():
+                self.uncommitted = True
                 self._requests.note_caller(speaks=False)
                 self._timer.note_silence(self._commands.now_ns)
             case PlayoutCut(point):
@@ -84,6 +104,16 @@ class Turns:
                     self._commands.send(command)
             case TalkPressed(agent_speaks):
                 self._press(barges_in=agent_speaks or self._answers.uncut > 0)
+            case VoiceStarted() | VoiceStopped():
+                self._hear_voice(event)
+            case TranscriptionCompleted() | TranscriptionFailed():
+                self._holds.hear(event)
+            case HoldOver():
+                self._holds.expire()
+            case DigitPressed(interrupts):
+                self._timer.postpone(self._commands.now_ns)
+                if interrupts:
+                    self._barge_in(heard=False)
             case SpeechRequested():
                 self._request(event)
             case InstructionsRequested(instructions, ticket):
@@ -92,15 +122,32 @@ class Turns:
             case WarningDue(text):
                 self._commands.send(InstructSession(f"{self._instructions}\n\n{text}"))
 
-    def end_by_hand(self) -> None:
-        """Take note that the turn which the caller ended by a key is an item now: it is to be answered."""
-        self.caller_turns += 1
-        self._request(SpeechRequested(None))
+    @property
+    def asks(self) -> bool:
+        """Whether a response was asked for and has not begun."""
+        return self._requests.open
+
+    @property
+    def instructions(self) -> str:
+        """What the agent goes by at present, warnings aside."""
+        return self._instructions
+
+    def by_hand(self, event: TurnEvent) -> bool:
+        """Tell whether an event begins or ends a turn in the provider's stead."""
+        voice = isinstance(event, VoiceStarted | VoiceStopped) and self._holds.makes_turns
+        return voice or isinstance(event, TalkPressed)
+
+    def end_by_hand(self, command_id: str, item_id: str | None) -> None:
+        """Take note that the turn which we ended is an item now: it is to be answered, if words were said."""
+        if not self._holds.put_on_trial(command_id, item_id):
+            self._answer()
 
     def begin_response(self) -> None:
-        """Take note that a response began."""
+        """Take note that a response is about to begin."""
+        if self._holds.held:
+            self._barge_in(heard=False)
         self._requests.begin()
-        self._timer.note_speech()
+        self._timer.note_agent()
 
     def finish_response(self) -> None:
         """Take note that a response is done."""
@@ -120,7 +167,7 @@ class Turns:
     def refuse(self, refused: Pending | None, error: ErrorReported, *, busy: bool) -> None:
         """Take note of a refusal: a response is asked for again, a truncation is corrected, the rest is told."""
         # A response of the provider's own may have passed for ours: then nothing waits for this answer any more.
-        again = self._requests.refuse(refused.command_id if refused else error.command_id, busy=busy)
+        again = self._refuse_request(refused.command_id if refused else error.command_id, busy=busy)
         if again:
             self._emit(Note("response.delayed", {"command_id": error.command_id, "code": error.code}))
         if refused is None or again:
@@ -134,15 +181,41 @@ class Turns:
 
     def give_up(self, command_id: str) -> None:
         """Take note that a command was not answered."""
-        self._requests.refuse(command_id, busy=False)
+        self._refuse_request(command_id, busy=False)
 
     def end(self, error: SessionError) -> None:
-        """Give up the requests that wait."""
+        """Give up the requests that wait, and a hold."""
+        self._holds.release(str(error))
         for request in self._requests.clear():
             self._commands.settle(request.ticket, error)
 
-    def _barge_in(self) -> None:
-        if self.cuts.begin():
+    def _hear_voice(self, event: VoiceStarted | VoiceStopped) -> None:
+        started = isinstance(event, VoiceStarted)
+        if self._holds.makes_turns:
+            self._requests.note_caller(speaks=started)
+            if started:
+                self._timer.note_caller()
+            else:
+                self._timer.note_silence(self._commands.now_ns)
+        if isinstance(event, VoiceStarted):
+            self._holds.start(agent_heard=event.agent_speaks or self._answers.uncut > 0)
+        else:
+            self._holds.stop(event)
+
+    def _answer(self) -> None:
+        self.caller_turns += 1
+        self._request(SpeechRequested(None))
+
+    def _refuse_request(self, command_id: str | None, *, busy: bool) -> bool:
+        asked = self._requests.open
+        again = self._requests.refuse(command_id, busy=busy)
+        if asked and not again and not self._requests.open:
+            self.note_playout()  # no words will come of it: silence counts from here
+        return again
+
+    def _barge_in(self, *, heard: bool = True) -> None:
+        self._holds.become_cut()
+        if self.cuts.begin(heard=heard):
             self._emit(CutPlayout())
 
     def _press(self, *, barges_in: bool) -> None:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import itertools
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from urllib.parse import parse_qs, urlsplit
 
 import trio
@@ -43,6 +43,8 @@ DEFAULT_MODEL = "gpt-realtime-2.1"
 class Provider:
     """A provider that plays one scenario to every client, each connection on its own.
 
+    Of a sequence of scenarios the first connection gets the first, and so on; further connections get the last.
+
     ``api_key``: what ``Authorization: Bearer`` or ``api-key`` must carry, else HTTP 401; None takes anybody.
     ``sessions``: the evidence of the last ``KEPT_SESSIONS`` connections, oldest first; ``keep_bytes`` bounds the audio
     kept of each, per direction. ``on_event`` is told what happens as it happens, and must not raise.
@@ -51,7 +53,7 @@ class Provider:
     def __init__(
         self,
         dialect: str = "openai",
-        scenario: Scenario = PARROT,
+        scenario: Scenario | Sequence[Scenario] = PARROT,
         *,
         api_key: str | None = None,
         keep_bytes: int = KEPT_AUDIO_BYTES,
@@ -60,7 +62,7 @@ class Provider:
         if dialect not in SPELLINGS:
             raise ValueError(f"expected a dialect of {', '.join(SPELLINGS)}, got {dialect!r}")
         self.dialect = dialect
-        self.scenario = scenario
+        self.scenarios = (scenario,) if isinstance(scenario, Scenario) else tuple(scenario)
         self.sessions: list[ProviderSession] = []
         self._spelling = SPELLINGS[dialect]
         self._api_key = api_key
@@ -139,16 +141,17 @@ class Provider:
             session.closed = (1006, "HTTP 401")
             await upgrade.reject(401, b'{"error":{"code":"invalid_api_key","message":"Incorrect API key provided."}}')
             return
+        scenario = self.scenarios[min(session.number, len(self.scenarios)) - 1]
         models = parse_qs(urlsplit(upgrade.path).query).get("model")
         configuration = SessionConfiguration(
             self._spelling,
-            self.scenario,
+            scenario,
             f"sess_vp{session.number:04d}",
             models[0] if models else DEFAULT_MODEL,
-            int(time.time() + self.scenario.session_limit_s),
+            int(time.time() + scenario.session_limit_s),
         )
         connection = Connection(
-            await upgrade.accept(), stream, self._spelling, self.scenario, configuration, session, self._tell, start_s
+            await upgrade.accept(), stream, self._spelling, scenario, configuration, session, self._tell, start_s
         )
         await connection.run(self._refuse(upgrade.headers, has_model=bool(models)))
 

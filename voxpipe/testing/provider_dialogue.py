@@ -53,6 +53,7 @@ class Dialogue:
         self._parrot = Parrot(configuration.uplink, configuration.hearing)
         self._turn_item_id = ""
         self._unanswered: TurnEnded | None = None
+        self._transcripts = iter(scenario.transcripts)
         self._early = False
         self.speaker = Speaker(line, configuration, self._conversation, evidence, self._id)
         self._acts: dict[str, Callable[[Json], Refusal | None]] = {
@@ -233,7 +234,7 @@ class Dialogue:
             self._line.later(TRANSCRIPTION_DELAY_S, functools.partial(self._transcribe, item, turn))
 
     def _transcribe(self, item: Item, turn: TurnEnded) -> None:
-        text = transcript(turn)
+        text = next(self._transcripts, transcript(turn))
         item.body = {**item.body, "content": [{**item.body["content"][0], "transcript": text}]}
         place = {"item_id": item.id, "content_index": 0}
         kind = "conversation.item.input_audio_transcription"

@@ -158,7 +158,8 @@ class Scenario:
     """One way to behave.
 
     ``formats`` are the GA formats the server takes at all; ``parrot`` says whether turns are answered; the server's own
-    count of an item's audio is ``undercount_ms`` below what it sent; ``extra_keys`` are added to every event;
+    count of an item's audio is ``undercount_ms`` below what it sent; ``transcripts`` are what it makes of the caller's
+    turns, one after the other, before it says how long they were; ``extra_keys`` are added to every event;
     ``session_limit_s`` is the longest a session may last.
     """
 
@@ -171,6 +172,7 @@ class Scenario:
     parrot: bool = True
     pace: Pace = Pace()
     undercount_ms: int = 0
+    transcripts: tuple[str, ...] = ()
     extra_keys: tuple[tuple[str, Any], ...] = ()
     session_limit_s: float = 3600.0
 

@@ -1,0 +1,73 @@
+"""Run a recorded call between the peers of its tape."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import attrs
+import trio
+import trio.testing
+
+from voxpipe.audio import NS_PER_S
+from voxpipe.call import Surroundings
+from voxpipe.leg import run_leg
+from voxpipe.replay.compare import Replay, compare
+from voxpipe.replay.peers import TapedPace, TapedPeers
+from voxpipe.replay.tape import Tape, read_tape
+from voxpipe.sansio.records import AudioMode, Record
+
+GRACE_S = 30.0
+"""Virtual seconds by which the call of now may outlast that of then, before it is ended."""
+
+
+def replay_log(path: str | Path, *, on_progress: Callable[[float], None] = lambda _share: None) -> Replay:
+    """Go through a recorded call again, and hold what comes out against its log.
+
+    ``on_progress`` is told, once a second of the call, what share of it was gone through.
+
+    Runs a Trio loop of its own, in virtual time. ``NotReplayable`` (a ``RecordError``) for a log that does not hold
+    what it takes; ``RecordError`` for a line that is no record; ``AudioError`` and ``OSError`` for the audio beside it.
+    """
+    tape = read_tape(Path(path))
+    with tempfile.TemporaryDirectory(prefix="voxpipe-replay-") as folder:
+        clock = trio.testing.MockClock(autojump_threshold=0)
+        records = trio.run(_run, tape, folder, on_progress, clock=clock)
+    return compare(tape.records, tape.line_nos, records)
+
+
+async def _run(tape: Tape, folder: str, on_progress: Callable[[float], None]) -> list[Record]:
+    records: list[Record] = []
+    end_ns, told_ns = max(tape.records[-1].t_ns, 1), 0
+    pace = TapedPace(tape)
+
+    def observe(record: Record) -> None:
+        nonlocal told_ns
+        records.append(record)
+        if record.t_ns - told_ns >= NS_PER_S:
+            told_ns = record.t_ns
+            on_progress(min(told_ns / end_ns, 1.0))
+        if record.event_type == "audiosocket.sent":
+            pace.note_written()
+
+    # The same digests as then, and no files for the audio.
+    mode: AudioMode = "inline" if tape.config.log.audio == "inline" else "digest"
+    config = attrs.evolve(tape.config, log=attrs.evolve(tape.config.log, dir=folder, audio=mode))
+    async with trio.open_nursery() as nursery:
+        line, leg = trio.testing.memory_stream_pair()
+        peers = TapedPeers(tape, line, nursery)
+        nursery.start_soon(peers.listen)
+        nursery.start_soon(peers.conduct)
+        given = Surroundings(
+            dial=peers.dial,
+            drain=peers.drain,
+            on_record=observe,
+            on_start=peers.start,
+            tools=peers.tools,
+            pace=pace.wait,
+        )
+        with trio.move_on_after(tape.records[-1].t_ns / NS_PER_S + GRACE_S):
+            await run_leg(leg, config, given)
+        nursery.cancel_scope.cancel()
+    return records

@@ -1,0 +1,272 @@
+"""What came into a call, and when: read from its log and the audio beside it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import attrs
+
+from voxpipe.audio import AudioFormat
+from voxpipe.config import Config, structure_config
+from voxpipe.dialects import get_dialect
+from voxpipe.errors import ConfigError, RecordError
+from voxpipe.sansio.audiosocket import HANGUP, KIND_DTMF, KIND_ERROR, KIND_UUID, KINDS
+from voxpipe.sansio.dialect import Dialect
+from voxpipe.sansio.records import REDACTED, Record, parse_line
+from voxpipe.wav import read_payload
+
+GATEWAY_DRAINS = "gateway drains"
+
+
+class NotReplayable(RecordError):
+    """A log that does not hold what a replay needs."""
+
+
+@attrs.frozen
+class PhoneSent:
+    """The caller's side sent a message, or closed the leg (``None``)."""
+
+    message: bytes | None = attrs.field(repr=False)
+
+
+@attrs.frozen
+class ProviderSent:
+    """The provider sent a message in its connection of that number."""
+
+    connection: int
+    message: str = attrs.field(repr=False)
+
+
+@attrs.frozen
+class ProviderClosed:
+    """The provider closed a connection."""
+
+    connection: int
+    code: int
+    reason: str
+
+
+@attrs.frozen
+class ToolEnded:
+    """A call of a program's own tool had its result; ``error`` is the name of what it raised."""
+
+    call_id: str
+    output: str
+    error: str | None
+
+
+@attrs.frozen
+class Requested:
+    """A program asked something of the running call: ``say``, ``instruct`` or ``hang_up``."""
+
+    what: str
+    text: str
+
+
+@attrs.frozen
+class Drained:
+    """The gateway was told to drain."""
+
+
+Event = PhoneSent | ProviderSent | ProviderClosed | ToolEnded | Requested | Drained
+
+
+@attrs.frozen
+class Input:
+    """Something that came in, when, and where it stood among what happened at one instant."""
+
+    t_ns: int
+    seq: int
+    event: Event
+
+
+@attrs.define
+class TapedConnection:
+    """When a connection was open, or when it had failed to open."""
+
+    opened_ns: int | None = None
+    failed_ns: int | None = None
+
+
+@attrs.frozen
+class TapedTool:
+    """One call of a program's own tool; ``ends`` is false for one that was cancelled."""
+
+    name: str
+    call_id: str
+    replies: bool
+    ends: bool
+
+
+@attrs.frozen(kw_only=True)
+class Tape:
+    """All that came into a call."""
+
+    uuid: UUID
+    config: Config
+    records: tuple[Record, ...]
+    line_nos: tuple[int, ...]
+    inputs: tuple[Input, ...]
+    connections: tuple[TapedConnection, ...]
+    tools: tuple[TapedTool, ...]
+    schemas: tuple[dict[str, Any], ...]
+    frames_ns: tuple[int, ...]
+    """When each frame of the agent's was written."""
+
+
+def read_tape(path: Path) -> Tape:
+    """Read a log of ours with its sidecar files; ``NotReplayable`` says what is missing, and on which line."""
+    numbered = list(_read(path))
+    if not numbered:
+        raise NotReplayable(1, "expected a log, got none")
+    line_nos, records = (tuple(column) for column in zip(*numbered, strict=True))
+    started = records[0]
+    if started.event_type != "leg.started" or "config" not in started.event_data:
+        raise NotReplayable(1, f"expected leg.started with the configuration, got {started.event_type}")
+    if started.event_data["config"]["log"]["audio"] == "digest" and any(_audio(record) for record in records):
+        raise NotReplayable(1, 'expected audio beside the log (log.audio = "sidecar") or in it, got digests only')
+    try:
+        config = structure_config(started.event_data["config"])
+    except ConfigError as error:
+        raise NotReplayable(1, f"expected a configuration this version knows: {error}") from error
+    dialect = get_dialect(config.provider.dialect)
+    audio = _Audio(path)
+    uuid = UUID(str(started.leg))
+    return Tape(
+        uuid=uuid,
+        config=config,
+        records=records,
+        line_nos=line_nos,
+        inputs=tuple(_inputs(uuid, records, dialect, audio)),
+        connections=tuple(_connections(records)),
+        tools=tuple(_tools(records, set(config.tools.builtin))),
+        schemas=_schemas(records),
+        frames_ns=tuple(r.t_ns for r in records if r.event_type == "audiosocket.sent"),
+    )
+
+
+def _read(path: Path) -> Iterator[tuple[int, Record]]:
+    lines = path.read_bytes().splitlines(keepends=True)
+    for line_no, line in enumerate(lines, 1):
+        if line_no == len(lines) and not line.endswith(b"\n"):
+            return  # torn by the end of the process
+        yield line_no, parse_line(line, line_no)
+
+
+def _audio(record: Record) -> bool:
+    return record.event_type == "audiosocket.received" and record.event_data.get("message_type") == "audio"
+
+
+class _Audio:
+    """The audio of a log, wherever it is."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._sides: dict[str, memoryview] = {}
+
+    def of(self, evidence: Any, side: str, sample_bytes: int) -> bytes:
+        """Return the audio a record stands for; of what nobody kept, since it was refused, only the length."""
+        if isinstance(evidence, str):
+            return base64.b64decode(evidence)
+        if "offset_samples" not in evidence:
+            return bytes(evidence["bytes"])
+        if side not in self._sides:
+            self._sides[side] = read_payload(self._path.with_suffix(f".{side}.wav"))
+        start = evidence["offset_samples"] * sample_bytes
+        piece = bytes(self._sides[side][start : start + evidence["bytes"]])
+        if len(piece) < evidence["bytes"]:
+            raise NotReplayable(1, f"expected {evidence['bytes']} bytes at {start} of the {side}, got {len(piece)}")
+        return piece
+
+
+def _message(kind: int, payload: bytes) -> bytes:
+    return bytes((kind,)) + len(payload).to_bytes(2, "big") + payload
+
+
+def _inputs(uuid: UUID, records: tuple[Record, ...], dialect: Dialect, audio: _Audio) -> Iterator[Input]:
+    yield Input(0, -1, PhoneSent(_message(KIND_UUID, uuid.bytes)))
+    learnt = next((r for r in records if r.event_type == "leg.format"), None)
+    format_ = None if learnt is None else AudioFormat.parse(learnt.event_data["uplink"])
+    drained = False
+    for record in records:
+        event: Event | None = None
+        data, kind = record.event_data, record.event_type
+        if kind == "audiosocket.closed":
+            event = PhoneSent(None)
+        elif kind == "audiosocket.received":
+            event = _phone_sent(data, format_, audio)
+        elif kind == "connection.closed":
+            event = ProviderClosed(record.session or 1, data["code"], data["reason"])
+        elif record.direction == "received" and data.get("type") == kind:
+            event = ProviderSent(record.session or 1, _wire(record, dialect, audio))
+        elif kind in ("tool.answered", "tool.failed"):
+            event = ToolEnded(data["call_id"], data.get("output", data.get("message", "")), data.get("error"))
+        elif kind.startswith("control."):
+            event = Requested(kind.partition(".")[2], data.get("text", ""))
+        elif kind in ("session.draining", "session.closed") and data.get("because") == GATEWAY_DRAINS and not drained:
+            event, drained = Drained(), True
+        if event is not None:
+            yield Input(record.t_ns, record.seq, event)
+
+
+def _phone_sent(data: dict[str, Any], format_: AudioFormat | None, audio: _Audio) -> PhoneSent | None:
+    match data["message_type"]:
+        case "audio":
+            assert format_ is not None
+            return PhoneSent(_message(KINDS[format_], audio.of(data["audio"], "uplink", format_.sample_bytes)))
+        case "dtmf":
+            if data["digit"] == REDACTED:
+                raise NotReplayable(1, "expected digits in the log (digits.log), got them redacted")
+            return PhoneSent(_message(KIND_DTMF, data["digit"].encode()))
+        case "hangup":
+            return PhoneSent(HANGUP)
+        case "error":
+            return PhoneSent(_message(KIND_ERROR, bytes((data["code"],))))
+        case "unknown":
+            return PhoneSent(_message(int(data["kind"], 16), bytes(data["length"])))
+    return None  # the UUID
+
+
+def _wire(record: Record, dialect: Dialect, audio: _Audio) -> str:
+    data = dict(record.event_data)
+    key = dialect.audio_keys.get(record.event_type)
+    if key is not None and key in data:
+        data[key] = base64.b64encode(audio.of(data[key], "downlink", _sample_bytes(data[key]))).decode()
+    return dialect.serialize(data)
+
+
+def _sample_bytes(evidence: Any) -> int:
+    if not isinstance(evidence, dict) or not evidence.get("duration_ms"):
+        return 1
+    # Linear audio has 48 bytes a millisecond at 24 kHz, G.711 has 8.
+    return 2 if evidence["bytes"] / evidence["duration_ms"] > 12 else 1
+
+
+def _connections(records: tuple[Record, ...]) -> list[TapedConnection]:
+    found: dict[int, TapedConnection] = {}
+    for record in records:
+        number = record.session or 1
+        if record.event_type == "connection.opening":
+            found[number] = TapedConnection()
+        elif record.event_type == "connection.opened":
+            found[number].opened_ns = record.t_ns
+        elif record.event_type == "session.failed" and number in found and found[number].opened_ns is None:
+            found[number].failed_ns = record.t_ns
+    return [found[number] for number in sorted(found)]
+
+
+def _tools(records: tuple[Record, ...], builtin: set[str]) -> Iterator[TapedTool]:
+    ended = {r.event_data["call_id"] for r in records if r.event_type in ("tool.answered", "tool.failed")}
+    for record in records:
+        data = record.event_data
+        if record.event_type == "tool.called" and data["name"] not in builtin:
+            yield TapedTool(data["name"], data["call_id"], data["replies"], data["call_id"] in ended)
+
+
+def _schemas(records: tuple[Record, ...]) -> tuple[dict[str, Any], ...]:
+    update = next((r for r in records if r.event_type == "session.update" and r.direction == "sent"), None)
+    return () if update is None else tuple(update.event_data["session"].get("tools", ()))
