@@ -17,7 +17,7 @@ from judged import TALK, log_of
 from long_log import write_long_log
 from plain_log import PlainLog, beta_session, conversation, ga_session
 from report_page import blocks, content_of_log, data_of
-from virtual_call import CallMaker
+from virtual_call import CallMaker, Script, silence
 
 from voxpipe.analysis.call import read_call
 from voxpipe.analysis.checks import check
@@ -25,7 +25,9 @@ from voxpipe.analysis.overview import overview_of
 from voxpipe.analysis.report import Content, page_of
 from voxpipe.analysis.report import page as page_module
 from voxpipe.analysis.slo import Slo
+from voxpipe.audio import NS_PER_S, SLIN8
 from voxpipe.errors import RecordError
+from voxpipe.wav import write_wav
 
 HOSTILE = (
     "</script><script>alert(1)</script><!-- \u2028\u2029 {{script}} <img src=x onerror=alert(2)> & ' \" \\ \x7f é 😀"
@@ -59,6 +61,25 @@ async def test_the_numbers_are_those_of_the_commands(make_call: CallMaker, autoj
     assert cut["silent_ns"] == call.accounts.interruptions.found[0].silent_ns
     for turn, told in zip(data["lanes"]["turns"], data["overview"]["turns"], strict=True):
         assert (turn["line"], turn["speaker"]) == (told["line"], told["speaker"])
+
+
+async def test_a_prompt_is_shown_where_it_was_played(make_call: CallMaker, autojump_clock: Any, tmp_path: Path) -> None:
+    """The caller was welcomed by a file of ours before the agent spoke: neither silence nor the agent's words."""
+    welcome = tmp_path / "hello.wav"
+    write_wav(welcome, b"\x00\x20" * 8_000, SLIN8)
+    log = {"audio": "sidecar"}
+    script = Script(audio=silence(6_000))
+    call = await make_call(script, leg={"welcome_wav": str(welcome)}, session={"greeting": "Say hello."}, log=log)
+    content = content_of_log(log_of(call))
+    (prompt,) = content.data["lanes"]["prompts"]
+    assert prompt["name"] == "welcome"
+    assert prompt["begin_ns"] / NS_PER_S == pytest.approx(call.phone.spoken[0], abs=0.03)
+    assert prompt["end_ns"] - prompt["begin_ns"] == NS_PER_S
+    (turn,) = content.data["lanes"]["turns"]
+    assert turn["begin_ns"] >= prompt["end_ns"] - 20_000_000
+    agent = base64.b64decode(content.data["waves"]["downlink"]["pyramid"][0])
+    first = next(number for number, peak in enumerate(agent) if peak) // 2 * 2_000_000
+    assert first == pytest.approx(turn["begin_ns"], abs=60_000_000)
 
 
 def hostile_log() -> PlainLog:

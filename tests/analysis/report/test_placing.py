@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from voxpipe.analysis.report.placing import AgentPlaces, Frames, Piece, without_overlaps
+from voxpipe.analysis.report.placing import AgentPlaces, Frames, Piece, Strange, without_overlaps
 from voxpipe.audio import NS_PER_MS, NS_PER_S
 
 RATE_HZ = 8_000
@@ -95,13 +95,19 @@ def test_frames_played_are_looked_up_in_what_came_of_their_item() -> None:
     ]
 
 
-def test_frames_of_what_never_came_are_not_placed() -> None:
-    """Playout of an item without audio, as in a damaged log, places nothing."""
+def test_what_was_played_and_never_came_is_told_apart() -> None:
+    """A prompt of ours, or an item that a damaged log lacks, is no piece of the agent's audio but a stretch of its own."""
     places = AgentPlaces()
     played(places, 0, 2)
-    places.begin("strange")
+    places.begin("welcome")
     played(places, NS_PER_S, 5)
+    played(places, 3 * NS_PER_S, 1)
     assert places.pieces(24_000, {}, played=True) == []
+    assert places.strange == [
+        Strange("", 0, 2 * FRAME_NS),
+        Strange("welcome", NS_PER_S, NS_PER_S + 5 * FRAME_NS),
+        Strange("welcome", 3 * NS_PER_S, 3 * NS_PER_S + FRAME_NS),
+    ]
 
 
 def test_without_playout_an_answer_is_spoken_from_its_first_chunk_on_until_it_is_cut() -> None:

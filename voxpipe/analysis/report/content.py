@@ -93,7 +93,7 @@ def content_of(
         "passed": passed(verdicts),
         "faults": faults(verdicts),
         "duration_ns": call.duration_ns,
-        "lanes": lanes_of(call, limits),
+        "lanes": lanes_of(call, limits, material.tracks.strange),
         "story": [line_to_json(line) for line in material.story],
         "events": material.rows.to_json(),
         "waves": {side: _wave(wave) for side, wave in waves.items()},

@@ -1,4 +1,4 @@
-"""What lies in the lanes of a page, in nanoseconds: turns with the marks of their latencies, cuts, tools, dead air.
+"""What lies in the lanes of a page, in nanoseconds: turns with their latencies, prompts, cuts, tools, dead air.
 
 The numbers are the accounts' own; ``overview_of`` has the same turns, in the same order, rounded for people.
 """
@@ -11,15 +11,17 @@ import attrs
 
 from voxpipe.analysis.call import Call
 from voxpipe.analysis.overview import dead_air, turns_in_order
+from voxpipe.analysis.report.placing import Strange
 from voxpipe.analysis.slo import Slo
 from voxpipe.analysis.timeline import Line
 from voxpipe.analysis.turns import AgentTurn, CallerTurn, Interruption, ToolUse
 
 
-def lanes_of(call: Call, slo: Slo) -> dict[str, Any]:
+def lanes_of(call: Call, slo: Slo, strange: list[Strange]) -> dict[str, Any]:
     """Put the lanes of a call into JSON data; null is unknown."""
     return {
         "turns": [_caller(turn) if isinstance(turn, CallerTurn) else _agent(turn) for turn in turns_in_order(call)],
+        "prompts": [attrs.asdict(played) for played in strange],
         "cuts": [_cut(found) for found in call.accounts.interruptions.found],
         "tools": [_tool(use) for use in call.accounts.tools.found],
         "dead_air": [{"begin_ns": found.begin_ns, "end_ns": found.end_ns} for found in dead_air(call, slo.dead_air_s)],

@@ -68,7 +68,13 @@ function airMark(air, index) {
   return { key: `air${index}`, lane: "faults", kind: "air", begin: air.begin_ns, end: air.end_ns, line: null, title: `Nobody spoke for ${span(air.end_ns - air.begin_ns)}`, words: "dead air", times: `${clock(air.begin_ns)} – ${clock(air.end_ns)}`, facts: [] };
 }
 
+function promptMark(prompt) {
+  const facts = ["its audio is not in the log"];
+  return { key: `prompt${prompt.begin_ns}`, lane: "agent", kind: "prompt", begin: prompt.begin_ns, end: prompt.end_ns, line: null, title: `Played to the caller: ${prompt.name || "without a name"}`, words: prompt.name, times: `${clock(prompt.begin_ns)} – ${clock(prompt.end_ns)}`, facts };
+}
+
 const MARKS = [
+  ...LANES.prompts.map(promptMark),
   ...LANES.turns.map(turnMark),
   ...LANES.cuts.map(cutMark),
   ...BARS.map(latencyMark),
@@ -108,7 +114,7 @@ function element(group) {
   made.style.left = share(left); // a share, so that it holds on paper, too
   made.style.top = `${mark.kind === "dot" ? top + height / 2 - 7 : top}px`;
   if (mark.kind !== "dot") made.style.height = `${height}px`;
-  if (["turn", "tools", "air", "latency"].includes(mark.kind)) dress(made, mark, left);
+  if (["turn", "prompt", "tools", "air", "latency"].includes(mark.kind)) dress(made, mark, left);
   if (many) made.textContent = String(group.marks.length);
   return made;
 }

@@ -128,6 +128,15 @@ class Item:
         return None
 
 
+@attrs.define
+class Strange:
+    """A stretch in which the caller was played something whose audio is not in the log."""
+
+    name: str
+    begin_ns: int
+    end_ns: int
+
+
 class AgentPlaces:
     """The agent's audio: it comes faster than it is heard, so each frame played is looked up in what came of its item.
 
@@ -139,6 +148,9 @@ class AgentPlaces:
         self._arrivals: list[tuple[int, str | None, int, int]] = []
         self._played = Frames()
         self._playing: Item | None = None
+        self._name = ""
+        self.strange: list[Strange] = []
+        """What was played and did not come from the provider: prompts."""
 
     def take_chunk(
         self, t_ns: int, item_id: str | None, response_id: str | None, offset_samples: int, samples: int
@@ -149,12 +161,14 @@ class AgentPlaces:
 
     def begin(self, item_id: str | None) -> None:
         """The next frame is the first of an item."""
-        self._playing = self._items.get(item_id or "")
+        self._name = item_id or ""
+        self._playing = self._items.get(self._name)
 
     def take_frame(self, t_ns: int, duration_ns: int, rate_hz: int) -> None:
         """A frame was played; ``rate_hz`` is that of the agent's audio."""
         item = self._playing
         if item is None:
+            self._take_strange(t_ns, duration_ns)
             return
         begin = item.played_ns * rate_hz // NS_PER_S
         item.played_ns += duration_ns
@@ -162,6 +176,13 @@ class AgentPlaces:
         offset = item.offset_at(begin)
         if offset is not None:
             self._played.add(t_ns, offset, end - begin)
+
+    def _take_strange(self, t_ns: int, duration_ns: int) -> None:
+        last = self.strange[-1] if self.strange else None
+        if last is None or last.name != self._name or t_ns - last.end_ns > TOLERANCE_NS:
+            self.strange.append(Strange(self._name, t_ns, t_ns + duration_ns))
+        else:
+            last.end_ns = t_ns + duration_ns
 
     def pieces(self, rate_hz: int, cut_ns: dict[str | None, int], *, played: bool) -> list[Piece]:
         """Place everything; ``cut_ns`` is when an answer was cut, ``played`` whether the log tells of playout."""

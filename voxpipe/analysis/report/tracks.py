@@ -16,7 +16,7 @@ import soundfile
 
 from voxpipe.analysis.call import NO_AUDIO, CallAccounts
 from voxpipe.analysis.events import LogEvent, as_count, count_at, dig, text_at
-from voxpipe.analysis.report.placing import AgentPlaces, Frames, Piece
+from voxpipe.analysis.report.placing import AgentPlaces, Frames, Piece, Strange
 from voxpipe.analysis.spelling import APPEND, AUDIO_KEYS, DELTA, audio_bytes, inline_bytes
 from voxpipe.audio import NS_PER_S, AudioFormat, Encoding
 from voxpipe.dsp import alaw_decode, ulaw_decode
@@ -164,9 +164,15 @@ class Tracks:
             frames.add(event.t_ns - samples * NS_PER_S // format_.rate_hz, offset, samples)
 
     def _take_played(self, event: LogEvent) -> None:
-        samples, leg, agent = count_at(event.data, "samples"), self._accounts.leg_downlink.format, self.agent.format
-        if samples and leg is not None and agent is not None:
+        samples, leg = count_at(event.data, "samples"), self._accounts.leg_downlink.format
+        if samples and leg is not None:
+            agent = self.agent.format or leg  # a prompt may be played before the agent has said anything
             self._places.take_frame(event.t_ns, samples * NS_PER_S // leg.rate_hz, agent.rate_hz)
+
+    @property
+    def strange(self) -> list[Strange]:
+        """When the caller was played what did not come from the provider."""
+        return self._places.strange
 
     def close(self) -> None:
         """Forget all audio that was in the log."""
