@@ -96,7 +96,7 @@ def test_frames_played_are_looked_up_in_what_came_of_their_item() -> None:
 
 
 def test_what_was_played_and_never_came_is_told_apart() -> None:
-    """A prompt of ours, or an item that a damaged log lacks, is no piece of the agent's audio but a stretch of its own."""
+    """A prompt of ours, or an item that a damaged log lacks, is no piece of the agent's audio but one of its own."""
     places = AgentPlaces()
     played(places, 0, 2)
     places.begin("welcome")

@@ -26,7 +26,7 @@ function facts() {
   const session = OVERVIEW.session.confirmed ?? OVERVIEW.session.provider_defaults;
   const answer = latencies.answer.count ? latencies.answer : latencies.first_audio;
   const tiles = [
-    ["Lasted", DATA.duration_ns < 60 * NS_PER_S ? span(DATA.duration_ns) : clock(DATA.duration_ns, 1), `${of("caller")} turns of the caller, ${of("agent")} of the agent`],
+    ["Lasted", DATA.duration_ns < 60 * NS_PER_S ? span(DATA.duration_ns) : clock(DATA.duration_ns, 1), `${counted(of("caller"), "turn")} of the caller, ${of("agent")} of the agent`],
     ["Latency of a turn", ...spread(latencies.turn, of("caller") ? "no turn is known in whole" : null)],
     ["After the turn’s end", ...spread(answer, of("caller") ? "no turn is known to be answered" : null)],
     ["Interruptions", grouped(OVERVIEW.interruptions.length), known(latencies.barge_in.max_ms) ? `silent after ${ms(latencies.barge_in.max_ms)} at most` : null],
