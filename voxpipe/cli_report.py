@@ -28,7 +28,7 @@ def report_command(
     It shows the verdicts of `voxpipe check`, both sides' waveforms over time with turns, words, cuts, latencies and
     faults, the table of turns, and every event of the log. Audio comes from the two WAV files beside the log
     (log.audio = "sidecar") or from the log itself ("inline"); where there is none, levels are drawn. An hour's page has
-    about 25 MB with audio and 2 to 4 MB without.
+    about 25 MB with audio and 2 to 4 MB without; beyond six hours there is none.
 
     Parameters
     ----------

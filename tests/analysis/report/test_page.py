@@ -22,7 +22,7 @@ from virtual_call import CallMaker, Script, silence
 from voxpipe.analysis.call import read_call
 from voxpipe.analysis.checks import check
 from voxpipe.analysis.overview import overview_of
-from voxpipe.analysis.report import Content, page_of
+from voxpipe.analysis.report import Content, page_of, sound
 from voxpipe.analysis.report import page as page_module
 from voxpipe.analysis.slo import Slo
 from voxpipe.audio import NS_PER_S, SLIN8
@@ -205,6 +205,24 @@ def test_a_plain_log_with_audio_inline_is_played(tmp_path: Path) -> None:
     assert max(level) == 128
     assert content.sound is not None
     assert content.sound.startswith(b"OggS")
+
+
+def test_a_log_of_days_is_not_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several calls in a file, or a clock that jumps, make a page without waves; a long call one without sound."""
+    log = PlainLog(audio="inline")
+    log.configure(ga_session())
+    conversation(log)
+    content = content_of_log(log.write(tmp_path / "call.jsonl"))
+    assert content.sound is not None
+    monkeypatch.setattr(sound, "LONGEST_SOUND_NS", 20 * NS_PER_S)
+    content = content_of_log(log.write(tmp_path / "call.jsonl"))
+    assert content.sound is None
+    assert {wave["kind"] for wave in content.data["waves"].values()} == {"inline"}
+    log.add("connection.opened", after_s=400 * 86_400)
+    content = content_of_log(log.write(tmp_path / "days.jsonl"))
+    assert content.sound is None
+    assert {wave["kind"] for wave in content.data["waves"].values()} == {"too long"}
+    assert len(content.data["lanes"]["turns"]) == 10
 
 
 async def test_a_torn_log_makes_a_page_that_says_so(make_call: CallMaker, autojump_clock: Any, tmp_path: Path) -> None:

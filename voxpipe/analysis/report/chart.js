@@ -1,9 +1,9 @@
 // The lanes and the map of the whole call, drawn on canvases; marks.js lays what can be pointed at over the lanes.
 const WAVE_HEIGHT = 88, PLAIN_HEIGHT = 40, GAP = 14;
 const RULER = 24;
-const STEPS_S = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600];
+const STEPS_S = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 10800, 43200, 86400];
 const laneBoxes = {};
-const WAVE_NOTES = { levels: "level, by the second", none: "no audio in the log" };
+const WAVE_NOTES = { levels: "level, by the second", none: "no audio in the log", "too long": "too long to draw" };
 
 const waveHeight = (side) => (WAVES[side].pyramid.length ? WAVE_HEIGHT : PLAIN_HEIGHT);
 const NARROW = window.matchMedia("(max-width: 720px)");
@@ -53,7 +53,7 @@ const toNs = (x) => VIEW.from + (x / chartWidth()) * shownNs();
 
 function drawRuler(context, width, height) {
   const wanted = (shownNs() / NS_PER_S) * (96 / width);
-  const step = STEPS_S.find((candidate) => candidate >= wanted) ?? 3600;
+  const step = STEPS_S.find((candidate) => candidate >= wanted) ?? 604800;
   const digits = step < 0.1 ? 2 : step < 1 ? 1 : 0;
   context.font = `12px ${colour("mono")}`;
   context.textBaseline = "middle";

@@ -19,9 +19,9 @@ from voxpipe.analysis.overview import LATENCY_WORDS, overview_of
 from voxpipe.analysis.reader import LogReader
 from voxpipe.analysis.report.event_rows import EventRows
 from voxpipe.analysis.report.lanes import lanes_of, line_to_json
-from voxpipe.analysis.report.peaks import FACTOR, Wave, wave_of_levels
+from voxpipe.analysis.report.peaks import FACTOR, NO_WAVE, TOO_LONG, Wave, wave_of_levels
 from voxpipe.analysis.report.placing import Piece
-from voxpipe.analysis.report.sound import draw_and_record
+from voxpipe.analysis.report.sound import LONGEST_WAVE_NS, draw_and_record
 from voxpipe.analysis.report.tracks import Sidecar, Track, Tracks, open_source
 from voxpipe.analysis.slo import Slo
 from voxpipe.analysis.timeline import Line, timeline_of
@@ -105,6 +105,8 @@ def content_of(
 
 def _draw(material: Material, *, audio: bool, on_progress: Progress) -> tuple[dict[str, Wave], bytes | None]:
     call, tracks = material.call, material.tracks
+    if call.duration_ns > LONGEST_WAVE_NS:
+        return {tracks.caller.side: TOO_LONG, tracks.agent.side: TOO_LONG}, None
     pieces = tracks.settle()
     both = tracks.caller, tracks.agent
     sources = [open_source(track, call.path) for track in both]
@@ -124,7 +126,7 @@ def _draw(material: Material, *, audio: bool, on_progress: Progress) -> tuple[di
 
 def _levels(track: Track, pieces: list[Piece], duration_ns: int) -> Wave:
     if track.format is None or not track.levels:
-        return Wave("none", 1, ())
+        return NO_WAVE
     return wave_of_levels(track.levels, pieces, track.format.rate_hz, duration_ns)
 
 

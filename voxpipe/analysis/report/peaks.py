@@ -25,7 +25,8 @@ FULL_SCALE = 32_768
 
 @attrs.frozen
 class Wave:
-    """One side's waveform. ``kind`` tells what it is made of: ``sidecar``, ``inline``, ``levels``, or ``none``.
+    """One side's waveform. ``kind`` tells what it is made of: ``sidecar``, ``inline`` or ``levels``; without bins it is
+    ``none`` or ``too long``.
 
     A level is bytes, peak and RMS in turn, bin by bin; the bins of level n are ``bin_ms * 4 ** n`` wide.
     """
@@ -36,6 +37,7 @@ class Wave:
 
 
 NO_WAVE = Wave("none", LEVEL_BIN_MS, ())
+TOO_LONG = Wave("too long", LEVEL_BIN_MS, ())
 
 
 def bin_width_ms(duration_ns: int) -> int:
@@ -68,9 +70,10 @@ def wave_of_levels(
     levels: list[tuple[int, float | None, float | None]], pieces: list[Piece], rate_hz: int, duration_ns: int
 ) -> Wave:
     """Draw a side of which only the level of each second is known: flat over what was heard of that second."""
-    bins = max(1, -(-duration_ns // (LEVEL_BIN_MS * NS_PER_MS)))
+    bin_ms = max(LEVEL_BIN_MS, bin_width_ms(duration_ns))
+    bin_ns = bin_ms * NS_PER_MS
+    bins = max(1, -(-duration_ns // bin_ns))
     peaks, squares = np.zeros(bins, np.float32), np.zeros(bins, np.float32)
-    bin_ns = LEVEL_BIN_MS * NS_PER_MS
     begins = np.array([piece.offset_samples for piece in pieces])
     ends = begins + np.array([piece.samples for piece in pieces])
     for end, rms_db, peak_db in levels:  # told at the end of its second; what came after the last has none of its own
@@ -84,7 +87,7 @@ def wave_of_levels(
             until_ns = piece.at_ns + (last - piece.offset_samples) * NS_PER_S // rate_hz
             span = slice(at_ns // bin_ns, -(-until_ns // bin_ns))
             peaks[span], squares[span] = 10 ** (peak_db / 20), 10 ** (rms_db / 10)
-    return Wave("levels", LEVEL_BIN_MS, _pyramid(peaks, squares))
+    return Wave("levels", bin_ms, _pyramid(peaks, squares))
 
 
 def _pyramid(peaks: np.ndarray, squares: np.ndarray) -> tuple[bytes, ...]:

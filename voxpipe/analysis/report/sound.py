@@ -24,6 +24,11 @@ RATES_HZ = (8_000, 16_000, 24_000)
 COMPRESSION = 0.75
 """Vorbis quality 2.5: about 30 kbit/s for two sides that take turns, 14 MB an hour."""
 
+LONGEST_SOUND_NS = 6 * 3_600 * NS_PER_S
+"""140 MB of page. A longer call is drawn and not heard."""
+LONGEST_WAVE_NS = 24 * 3_600 * NS_PER_S
+"""A log which lasts for days is no call; silence is not to be drawn for an hour of computing."""
+
 Side = tuple[Source | None, list[Piece]]
 
 
@@ -57,6 +62,7 @@ def draw_and_record(
     sources = [source for source, _ in sides if source is not None]
     if not sources:
         return [NO_WAVE, NO_WAVE], None
+    audio = audio and duration_ns <= LONGEST_SOUND_NS
     highest_hz = max(source.rate_hz for source in sources)
     rate_hz = next((rate for rate in RATES_HZ if rate >= highest_hz), RATES_HZ[-1])
     bin_ms = bin_width_ms(duration_ns)
