@@ -303,6 +303,10 @@ def test_a_mouse_drags_zooms_and_points(page: Page, good: Path) -> None:
     begin, end = shown_s(page)
     assert (begin + end) / 2 == pytest.approx(30, abs=0.3)
     page.press("0")
+    page.point(stage["x"] + stage["width"] / 4, y + 50)
+    page.press("+")
+    assert page.run("document.getElementById('hair').dataset.time") == "0:20.627"  # and no more 0:15.002
+    page.press("0")
     latency = page.box(".mark.latency")
     page.point(latency["x"] + latency["width"] / 2, latency["y"] + latency["height"] / 2)
     tip = page.run(TIP)

@@ -54,12 +54,20 @@ function release(event) {
   return activate(pressed.mark.group.marks[0], pressed.mark.group.marks[0].kind === "turn" ? ns : undefined);
 }
 
+// The line under the pointer, with its time, which a zoom changes, too.
+let hairX = 0;
+function placeHair() {
+  const hair = byId("hair");
+  hair.style.transform = `translateX(${hairX}px)`;
+  hair.dataset.time = clock(toNs(hairX));
+  hair.classList.toggle("left", hairX > chartWidth() - 90);
+}
+
 function hover(event, x) {
-  const hair = byId("hair"), mark = event.target.closest(".mark");
-  hair.style.visibility = "visible";
-  hair.style.transform = `translateX(${x}px)`;
-  hair.dataset.time = clock(toNs(x));
-  hair.classList.toggle("left", x > chartWidth() - 90);
+  const mark = event.target.closest(".mark");
+  hairX = x;
+  byId("hair").style.visibility = "visible";
+  placeHair();
   if (mark && mark !== tipped) showTip(mark);
   else if (!mark && tipped && tipped !== document.activeElement) hideTip();
 }
@@ -176,7 +184,7 @@ function beginPage() {
   const silent = "This page has no audio. ";
   byId("chart-help").textContent = `${HAS_SOUND ? "Click to play there. " : silent}Drag or arrow keys move, + and − zoom, n and p go from turn to turn; ? shows all keys.`;
   byId("colophon").textContent = "Made by voxpipe report from the log alone. Nothing in this page is loaded from or sent to anywhere.";
-  drawers.push(drawChart, drawMap, placeBrush, drawMarks, placeCursor, drawRows);
+  drawers.push(drawChart, drawMap, placeBrush, drawMarks, placeCursor, placeHair, drawRows);
   listen();
   redraw();
   setTimeout(loadSound); // after the first picture: an hour of sound takes a moment to unpack
