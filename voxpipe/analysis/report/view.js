@@ -1,0 +1,39 @@
+// The part of the call that is shown: from, to, in nanoseconds. Everything that draws is told of a change once a frame.
+const NARROWEST_NS = 50 * NS_PER_MS;
+const VIEW = { from: 0, to: DURATION_NS };
+const drawers = [];
+let pending = false;
+
+function redraw() {
+  if (pending) return;
+  pending = true;
+  requestAnimationFrame(() => {
+    pending = false;
+    drawers.forEach((draw) => draw());
+  });
+}
+
+function show(from, to) {
+  const width = Math.min(DURATION_NS, Math.max(Math.min(NARROWEST_NS, DURATION_NS), to - from));
+  VIEW.from = Math.min(Math.max(0, from), DURATION_NS - width);
+  VIEW.to = VIEW.from + width;
+  redraw();
+}
+
+const shownNs = () => VIEW.to - VIEW.from;
+const inView = (begin, end) => end >= VIEW.from && begin <= VIEW.to;
+const pan = (share) => show(VIEW.from + share * shownNs(), VIEW.to + share * shownNs());
+const wholeCall = () => show(0, DURATION_NS);
+
+// Zoom in by a factor above 1; what is at `at` stays where it is.
+function zoom(factor, at = (VIEW.from + VIEW.to) / 2) {
+  const width = Math.min(DURATION_NS, Math.max(NARROWEST_NS, shownNs() / factor));
+  const share = (at - VIEW.from) / shownNs();
+  show(at - share * width, at - share * width + width);
+}
+
+// Bring an instant into view, without a change of zoom.
+function reveal(ns, share = 0.3) {
+  const margin = 0.04 * shownNs();
+  if (ns < VIEW.from + margin || ns > VIEW.to - margin) show(ns - share * shownNs(), ns + (1 - share) * shownNs());
+}
