@@ -9,8 +9,11 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import signal
+import threading
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -65,6 +68,7 @@ def read_logs(paths: Sequence[Path], reading: Reading, jobs: int) -> Generator[O
             while chunks and len(busy) < jobs:
                 worker = _Worker(reading)
                 busy[worker.pipe] = worker
+                worker.start()
                 worker.give(chunks.popleft())
             for pipe in wait(list(busy)):
                 assert isinstance(pipe, Connection)
@@ -89,17 +93,16 @@ class _Worker:
     """A process that reads logs. It ends when its pipe does, and so with the process that started it."""
 
     def __init__(self, reading: Reading) -> None:
-        self.pipe, theirs = _SPAWN.Pipe()
+        self.pipe, self._theirs = _SPAWN.Pipe()
         self.chunk: list[Path] = []
-        self.process = _SPAWN.Process(target=_serve, args=(theirs, reading), daemon=True)
-        # Ctrl-C goes to all processes of a terminal. This one ends the others; they must not tell of it, not even while
-        # they start.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        self.process = _SPAWN.Process(target=_serve, args=(self._theirs, reading), daemon=True)
+
+    def start(self) -> None:
         try:
-            self.process.start()
+            with _uninterrupted():
+                self.process.start()
         finally:
-            theirs.close()
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            self._theirs.close()
 
     def give(self, chunk: list[Path]) -> None:
         self.chunk = chunk
@@ -119,8 +122,31 @@ class _Worker:
         self.process.join()
 
     def kill(self) -> None:
-        self.process.kill()
-        self.end()
+        if self.process.pid is not None:  # or else it could not be started
+            self.process.kill()
+            self.end()
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Start a process that Ctrl-C, which goes to all of a terminal, does not reach: the one that starts it will end it.
+
+    The signal is blocked for the sake of the new process, which inherits that. Here another thread may still receive
+    it, so it waits.
+    """
+    resource_tracker.ensure_running()  # which starts with the first process, and would unblock the signal
+    waiting: list[int] = []
+    main = threading.current_thread() is threading.main_thread()
+    handler = signal.signal(signal.SIGINT, lambda number, _frame: waiting.append(number)) if main else None
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if main:
+            signal.signal(signal.SIGINT, handler)
+    if waiting:
+        raise KeyboardInterrupt
 
 
 def _bury(worker: _Worker, chunks: deque[list[Path]], deaths: int) -> list[Outcome]:

@@ -9,18 +9,16 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import attrs
 import orjson
 
 from voxpipe.analysis.fleet import COLUMNS, ERRORS_TYPE, SCHEMA_VERSION, LogFile
 from voxpipe.errors import ConfigError
-
-if TYPE_CHECKING:
-    import duckdb
 
 METADATA_KEY = "voxpipe.fleet"
 TYPES = {"VARCHAR[]": ["VARCHAR"], ERRORS_TYPE: [{"kind": "VARCHAR", "code": "VARCHAR", "count": "BIGINT"}]}
@@ -59,6 +57,62 @@ class Unreadable:
     trouble: str
 
 
+@attrs.frozen
+class Answer:
+    """What SQL came to: the names of the columns, their types, and the rows."""
+
+    columns: list[str]
+    types: list[str]
+    rows: list[tuple[Any, ...]]
+
+
+class _Database:
+    """A database in memory. Use it in ``with``; ``ConfigError`` when DuckDB is missing."""
+
+    def __init__(self) -> None:
+        try:
+            import duckdb
+        except ImportError:
+            words = "expected the package duckdb, got none: python -m pip install 'voxpipe[fleet]'"
+            raise ConfigError("voxpipe[fleet]", words) from None
+        self.error: type[Exception] = duckdb.Error
+        self._connection = duckdb.connect(":memory:", config=OFFLINE)
+        self._thread = ThreadPoolExecutor(1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._thread.shutdown()
+        self._connection.close()
+
+    def run(self, sql: str, parameters: Sequence[Any] = ()) -> Answer:
+        """Run one statement to its end, or to Ctrl-C, which in the main thread DuckDB would not always hear."""
+        sql.encode()  # UnicodeEncodeError for a lone surrogate, of which DuckDB says that it is no text
+        running = self._thread.submit(self._run, sql, parameters)
+        try:
+            return running.result()
+        except KeyboardInterrupt:
+            while not running.done():  # it may not even have begun
+                self._connection.interrupt()
+                wait([running], timeout=0.05)
+            raise
+
+    def kinds(self, sql: str) -> list[str]:
+        """Tell of what kind each statement in a text is."""
+        sql.encode()
+        return [str(statement.type).rpartition(".")[2] for statement in self._connection.extract_statements(sql)]
+
+    def _run(self, sql: str, parameters: Sequence[Any]) -> Answer:
+        result = self._connection.execute(sql, list(parameters))
+        described = result.description or []
+        types = [str(type_) for _, type_, *_ in described]
+        zoned = [name for (name, *_), type_ in zip(described, types, strict=True) if "TIME ZONE" in type_]
+        if zoned:  # to fetch these DuckDB needs another package
+            raise ConfigError("SQL", f"expected times without a zone (cast as timestamp), got {', '.join(zoned)}")
+        return Answer([name for name, *_ in described], types, result.fetchall())
+
+
 class FleetTable:
     """The table of the last run in memory, to be brought up to date and written. Use it in ``with``."""
 
@@ -68,70 +122,63 @@ class FleetTable:
         self.read_by: dict[str, tuple[LogFile, str]] = {}
         """By path: each log as it was when it was read, and by what."""
         self.unreadable: dict[str, Unreadable] = {}
-        self._connection = _connect()
-        columns = ", ".join(f"{column.name} {column.type}" for column in COLUMNS)
-        self._connection.execute(f"CREATE TABLE calls ({columns})")
-        if path.exists():
-            self._load()
+        with ExitStack() as opened:
+            self._database = opened.enter_context(_Database())
+            columns = ", ".join(f"{column.name} {column.type}" for column in COLUMNS)
+            self._database.run(f"CREATE TABLE calls ({columns})")
+            if path.exists():
+                self._load()
+            opened.pop_all()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        self._connection.close()
+        self._database.__exit__()
 
     def _load(self) -> None:
         with _reading(self.path) as name:
-            found = _metadata(self._connection, self.path, name)
+            found = _metadata(self._database, self.path, name)
             if found["schema"] != SCHEMA_VERSION:
-                return  # its rows mean something else: all logs are read anew
-            self._connection.execute("INSERT INTO calls BY NAME SELECT * FROM read_parquet(?)", [name])
-        known = self._connection.execute("SELECT log, size_bytes, mtime_ns, reader FROM calls").fetchall()
-        self.read_by = {log: (LogFile(log, size, mtime), reader) for log, size, mtime, reader in known}
+                words = f"expected a table of schema {SCHEMA_VERSION}, got {found['schema']}: remove it, and index anew"
+                raise ConfigError(str(self.path), words)
+            self._database.run("INSERT INTO calls BY NAME SELECT * FROM read_parquet(?)", [name])
+        known = self._database.run("SELECT log, size_bytes, mtime_ns, reader FROM calls")
+        self.read_by = {log: (LogFile(log, size, mtime), reader) for log, size, mtime, reader in known.rows}
         self.unreadable = {one["log"]: Unreadable(**one) for one in found["unreadable"]}
 
     def drop(self, logs: Collection[str]) -> None:
         """Take the rows of these logs out."""
-        self._connection.execute("DELETE FROM calls WHERE log IN (SELECT unnest(?::VARCHAR[]))", [list(logs)])
+        self._database.run("DELETE FROM calls WHERE log IN (SELECT unnest(?::VARCHAR[]))", [list(logs)])
 
     def add(self, rows: Sequence[dict[str, Any]]) -> None:
         """Put rows in."""
         for begin in range(0, len(rows), ROWS_AT_A_TIME):
             batch = orjson.dumps(rows[begin : begin + ROWS_AT_A_TIME]).decode()
-            self._connection.execute(INSERT.format("calls"), [batch, SHAPE])
+            self._database.run(INSERT.format("calls"), [batch, SHAPE])
 
     def write(self, unreadable: Collection[Unreadable]) -> None:
         """Replace the file by what is in memory: as a whole or, where that fails (``ConfigError``), not at all."""
-        import duckdb
-
         metadata = {"schema": SCHEMA_VERSION, "unreadable": [attrs.asdict(one) for one in unreadable]}
         # A name of its own, so that two runs at once each write a whole table; the later one stays.
         draft = self.path.absolute().with_name(f".{self.path.name}.{secrets.token_hex(8)}")
         options = f"FORMAT parquet, COMPRESSION zstd, KV_METADATA {{'{METADATA_KEY}': {_quoted(metadata)}}}"
         try:
             target = str(draft).replace("'", "''")
-            self._connection.execute(f"COPY (FROM calls ORDER BY began, log) TO '{target}' ({options})")
+            self._database.run(f"COPY (FROM calls ORDER BY began, log) TO '{target}' ({options})")
             with draft.open("rb") as file:
                 os.fsync(file.fileno())
             draft.replace(self.path)
-        except (duckdb.Error, OSError, UnicodeEncodeError) as error:
-            raise ConfigError(str(self.path), f"expected room for a table, got: {error}") from error
+        except (self._database.error, OSError, UnicodeEncodeError) as error:
+            raise ConfigError(str(self.path), f"expected to write a table there, got: {error}") from error
         finally:
             with suppress(OSError):
                 draft.unlink()
 
     def count(self, condition: str = "true") -> int:
         """Count the rows for which a condition holds."""
-        found = self._connection.execute(f"SELECT count(*) FROM calls WHERE {condition}").fetchall()
-        return int(found[0][0])
-
-
-@attrs.frozen
-class Answer:
-    """What SQL came to: the names of the columns, and the rows."""
-
-    columns: list[str]
-    rows: list[tuple[Any, ...]]
+        found = self._database.run(f"SELECT count(*) FROM calls WHERE {condition}")
+        return int(found.rows[0][0])
 
 
 def ask(path: Path, sql: str) -> Answer:
@@ -140,47 +187,29 @@ def ask(path: Path, sql: str) -> Answer:
     SQL works on a copy in memory, in a transaction that only reads, and reaches no file and no network. ``ConfigError``
     when the file is no table of ours, or with the database's own words and the place where SQL is wrong.
     """
-    connection = _connect()
-    import duckdb
-
-    try:
-        _fill(connection, path)
-        for setting in SEALED:
-            connection.execute(setting)
-        connection.execute("BEGIN TRANSACTION READ ONLY")
-        statements = connection.extract_statements(sql)
-        kind = statements[0].type.name if len(statements) == 1 else f"{len(statements)} statements"
-        if kind not in READING:
-            raise ConfigError("SQL", f"expected one SELECT, got {kind}: the table can only be read")
-        result = connection.execute(statements[0])
-        described = result.description or []
-        zoned = [name for name, type_, *_ in described if "TIME ZONE" in str(type_)]
-        if zoned:  # to fetch these DuckDB needs another package
-            raise ConfigError("SQL", f"expected times without a zone (cast as timestamp), got {', '.join(zoned)}")
-        return Answer([name for name, *_ in described], result.fetchall())
-    except (duckdb.Error, UnicodeEncodeError) as error:
-        raise ConfigError("SQL", str(error)) from error
-    finally:
-        connection.close()
+    with _Database() as database:
+        try:
+            _fill(database, path)
+            for setting in SEALED:
+                database.run(setting)
+            database.run("BEGIN TRANSACTION READ ONLY")
+            kinds = database.kinds(sql)
+            if len(kinds) != 1 or kinds[0] not in READING:
+                got = ", ".join(kinds) or "no statement"
+                raise ConfigError("SQL", f"expected one SELECT, got {got}: the table can only be read")
+            return database.run(sql)
+        except (database.error, UnicodeEncodeError) as error:
+            raise ConfigError("SQL", str(error)) from error
 
 
-def _fill(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+def _fill(database: _Database, path: Path) -> None:
     with _reading(path) as name:
-        unreadable = _metadata(connection, path, name)["unreadable"]
-        connection.execute("CREATE TABLE calls AS FROM read_parquet(?)", [name])
+        unreadable = _metadata(database, path, name)["unreadable"]
+        database.run("CREATE TABLE calls AS FROM read_parquet(?)", [name])
     columns = ", ".join(f"{name} {type_}" for name, type_ in UNREADABLE_TYPES.items())
-    connection.execute(f"CREATE TABLE unreadable ({columns})")
+    database.run(f"CREATE TABLE unreadable ({columns})")
     shape = orjson.dumps([UNREADABLE_TYPES]).decode()
-    connection.execute(INSERT.format("unreadable"), [orjson.dumps(unreadable).decode(), shape])
-
-
-def _connect() -> duckdb.DuckDBPyConnection:
-    try:
-        import duckdb
-    except ImportError:
-        words = "expected the package duckdb, got none: python -m pip install 'voxpipe[fleet]'"
-        raise ConfigError("index", words) from None
-    return duckdb.connect(":memory:", config=OFFLINE)
+    database.run(INSERT.format("unreadable"), [orjson.dumps(unreadable).decode(), shape])
 
 
 @contextmanager
@@ -194,14 +223,12 @@ def _reading(path: Path) -> Iterator[str]:
         yield f"/proc/self/fd/{file.fileno()}"
 
 
-def _metadata(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> dict[str, Any]:
-    import duckdb
-
+def _metadata(database: _Database, path: Path, name: str) -> dict[str, Any]:
     refusal = "expected a table that voxpipe index wrote, got {}: it is left as it is"
     select = "SELECT value FROM parquet_kv_metadata(?) WHERE key = ?"
     try:
-        found = connection.execute(select, [name, METADATA_KEY.encode()]).fetchall()
-    except duckdb.Error:
+        found = database.run(select, [name, METADATA_KEY.encode()]).rows
+    except database.error:
         raise ConfigError(str(path), refusal.format("no Parquet file")) from None
     if not found:
         raise ConfigError(str(path), refusal.format("a Parquet file of others"))
