@@ -160,8 +160,9 @@ def test_what_cannot_be_read_is_told_each_time(
     assert ask(table, "FROM unreadable").rows == []
 
 
-def test_processes_give_the_same_table(index: Index, logs: Path, table: Path) -> None:
-    """To the byte, whoever has read what."""
+def test_processes_give_the_same_table(index: Index, logs: Path, table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the byte, whoever has read what, and in however many pieces it was put in."""
+    monkeypatch.setattr(fleet_commands, "ROWS_AT_A_TIME", 7)
     for number in range(40):
         conversation(plain(), 1).write(logs / f"more{number}.jsonl")
     assert index(jobs=1) == 0
@@ -244,6 +245,33 @@ def test_an_empty_folder_empties_no_table(index: Index, logs: Path, table: Path)
     with pytest.raises(ConfigError, match="found none"):
         index()
     assert table.read_bytes() == before
+
+
+def test_a_folder_that_is_shut_forgets_nothing(index: Index, monkeypatch: pytest.MonkeyPatch, table: Path) -> None:
+    """Its logs are not gone, only out of reach: an error, and the old table."""
+    index()
+    before = table.read_bytes()
+    scan = os.scandir
+
+    def shut(path: str) -> Any:
+        if str(path).endswith("2026-03"):
+            raise PermissionError(13, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", shut)
+    with pytest.raises(PermissionError):
+        index()
+    assert table.read_bytes() == before
+
+
+def test_a_folder_by_another_name_is_the_same(index: Index, read: list[str], logs: Path, table: Path) -> None:
+    """A log is known by its absolute path, however the folder was given."""
+    index()
+    read.clear()
+    around = logs / "2026-03" / ".."
+    assert fleet_commands.index_logs([around, logs], table, jobs=1, keep=False, slo=None, lenient=False) == 0
+    assert read == []
+    assert names_in(table) == ALL
 
 
 def limit_files() -> None:

@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from voxpipe.analysis.fleet import COLUMNS, LogFile, Reading
 from voxpipe.analysis.fleet_reading import read_logs
-from voxpipe.analysis.fleet_table import Answer, FleetTable, Unreadable, ask
+from voxpipe.analysis.fleet_table import ROWS_AT_A_TIME, Answer, FleetTable, Unreadable, ask
 from voxpipe.analysis.legible import legible
 from voxpipe.analysis.slo import load_slo
 from voxpipe.analysis_tables import make_console, make_table
@@ -87,13 +87,17 @@ def _find_logs(folders: Sequence[Path]) -> dict[LogFile, Path]:
     for folder in folders:
         if not folder.is_dir():
             raise ConfigError(str(folder), "expected a folder of logs, found none")
-        for path in folder.rglob("*.jsonl"):
-            if not path.name.startswith("gateway-") and path.is_file():
-                found[LogFile.of(path)] = path
+        for place, _, names in os.walk(folder, onerror=_refuse):
+            logs = [Path(place, name) for name in names if name.endswith(".jsonl") and not name.startswith("gateway-")]
+            found |= {LogFile.of(path): path for path in logs if path.is_file()}
     if not found:
         words = ", ".join(map(str, folders))
         raise ConfigError(words, "expected logs of calls (*.jsonl) in the folder, found none")
     return dict(sorted(found.items(), key=lambda item: item[0].path))
+
+
+def _refuse(error: OSError) -> None:
+    raise error  # what a folder hides must not count as gone
 
 
 class _Run:
@@ -137,6 +141,9 @@ class _Run:
                 file = files[outcome.path]
                 if outcome.row is not None:
                     rows.append(outcome.row)
+                    if len(rows) >= ROWS_AT_A_TIME:
+                        self._table.add(rows)
+                        rows = []
                 else:
                     mtime_ns = file.mtime_ns if outcome.lasting else 0
                     words = legible(outcome.trouble, 500)

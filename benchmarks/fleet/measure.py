@@ -44,10 +44,10 @@ def measure(folder: Path, logs: int) -> None:
     together_s = timed("index", calls, "-o", table, "--jobs", cores)
     again_s = timed("index", calls, "-o", table)
     question_s = timed("query", QUESTION, "--table", table)
-    size_kb = table.stat().st_size / 1000
+    rest = f"{again_s:.2f} s | {question_s:.2f} s | {table.stat().st_size / 1000:.0f} kB"
     print(
         f"| {logs} of {lines} lines | {alone_s:.1f} s, {logs / alone_s:.0f} a second | "
-        f"{together_s:.1f} s, {logs / together_s:.0f} a second | {again_s:.2f} s | {question_s:.2f} s | {size_kb:.0f} kB |"
+        f"{together_s:.1f} s, {logs / together_s:.0f} a second | {rest} |"
     )
 
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -51,8 +52,7 @@ class Reading:
     @property
     def version(self) -> str:
         """The release, and a digest of the code that reads and of these settings: a new one makes every row anew."""
-        settings = repr((SCHEMA_VERSION, self.slo, self.lenient))
-        return f"{version('voxpipe')}+{_digest([_code_digest(), settings])}"
+        return _version(self)
 
 
 @attrs.frozen
@@ -68,7 +68,7 @@ class LogFile:
     def of(cls, path: Path) -> LogFile:
         """Look at a file; ``OSError`` when there is none."""
         found = path.stat()
-        name = str(path.absolute()).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        name = os.path.abspath(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
         return cls(name, found.st_size, found.st_mtime_ns)
 
 
@@ -318,19 +318,15 @@ COLUMNS: Sequence[Column] = (
 
 
 @cache
-def _code_digest() -> str:
+def _version(reading: Reading) -> str:
+    settings = repr((SCHEMA_VERSION, reading.slo, reading.lenient))
     sources = [
         source.read_bytes()
         for package in READ_BY
         for source in sorted(files(package).iterdir(), key=lambda one: one.name)
         if source.name.endswith(".py")
     ]
-    return _digest(sources)
-
-
-def _digest(parts: Iterable[bytes | str]) -> str:
     digest = hashlib.blake2b(digest_size=6)
-    for part in parts:
-        digest.update(part.encode() if isinstance(part, str) else part)
-        digest.update(b"\0")
-    return digest.hexdigest()
+    for part in (*sources, settings.encode()):
+        digest.update(len(part).to_bytes(8, "big") + part)
+    return f"{version('voxpipe')}+{digest.hexdigest()}"
