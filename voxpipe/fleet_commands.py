@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -83,17 +83,21 @@ def _find_logs(folders: Sequence[Path]) -> dict[LogFile, Path]:
     """Find all logs as they are now; none at all is an error, so that a disk not mounted empties no table."""
     if not folders:
         raise ConfigError("FOLDERS", "expected a folder of logs, got none")
-    found: dict[LogFile, Path] = {}
+    found: dict[str, tuple[LogFile, Path]] = {}
     for folder in folders:
         if not folder.is_dir():
             raise ConfigError(str(folder), "expected a folder of logs, found none")
         for place, _, names in os.walk(folder, onerror=_refuse):
-            logs = [Path(place, name) for name in names if name.endswith(".jsonl") and not name.startswith("gateway-")]
-            found |= {LogFile.of(path): path for path in logs if path.is_file()}
+            logs = [name for name in names if name.endswith(".jsonl") and not name.startswith("gateway-")]
+            for path in (Path(place, name) for name in logs):
+                with suppress(FileNotFoundError):  # gone meanwhile, or a link to nothing
+                    if path.is_file():
+                        file = LogFile.of(path)
+                        found[file.path] = file, path  # one, even where it grows while two folders list it
     if not found:
         words = ", ".join(map(str, folders))
         raise ConfigError(words, "expected logs of calls (*.jsonl) in the folder, found none")
-    return dict(sorted(found.items(), key=lambda item: item[0].path))
+    return dict(found[name] for name in sorted(found))
 
 
 def _refuse(error: OSError) -> None:
