@@ -54,8 +54,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "testing": PURE | {"dsp", "dialects", "wav", "websocket"},
 }
 TOP = {
-    "cli", "cli_analysis", "cli_replay", "cli_report", "log_commands", "log_report", "analysis_tables", "demo", "serve",
-    "terminal", "dialplan", "__main__",
+    "cli", "cli_analysis", "cli_fleet", "cli_replay", "cli_report", "log_commands", "log_report", "fleet_commands",
+    "analysis_tables", "demo", "serve", "terminal", "dialplan", "__main__",
 }  # fmt: skip
 """The top floor may import everything, and nobody below may import it."""
 USES_TESTING = {"cli", "demo"}
@@ -111,7 +111,7 @@ def ids(path: Path) -> str:
 @pytest.mark.parametrize("name", ["voxpipe.leg", "voxpipe.gateway", "voxpipe.serve", "voxpipe.cli"])
 def test_the_live_path_never_imports_the_analysis(name: str) -> None:
     """What reads logs after a call is not loaded by what makes them, however far one looks."""
-    code = f"import sys, {name}\nprint([m for m in sys.modules if m.startswith('voxpipe.analysis')])"
+    code = f"import sys, {name}\nprint([m for m in sys.modules if m.startswith(('voxpipe.analysis', 'duckdb'))])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
 
@@ -161,6 +161,13 @@ def test_only_one_file_names_the_http_server(path: Path) -> None:
     assert named == set() or dotted(path) == "context_server"
     at_once = {node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.ImportFrom)}
     assert "voxpipe.context_server" not in {node.module for node in at_once}
+
+
+@EACH
+def test_only_one_file_names_the_database(path: Path) -> None:
+    """Whoever wants another SQL engine has one file to write, and who has none installed can read logs all the same."""
+    named = {name.partition(".")[0] for name in imports(path)} & {"duckdb", "pyarrow", "polars"}
+    assert named == set() or dotted(path) == "analysis.fleet_table"
 
 
 PURE_FILES = [path for path in sources() if floor(path) in ("sansio", "dialects", "context")]

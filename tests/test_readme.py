@@ -11,18 +11,21 @@ from typing import Any
 import attrs
 import pytest
 import trio
+from faulty_logs import no_transcription
 from keypad import asks, caller, outputs, texts
 from trio.testing import MockClock
-from virtual_call import CALL, CallMaker
+from virtual_call import CALL, HELLO_AND_WAIT, CallMaker, Script
 from virtual_program import ProgramRunner
 
 from voxpipe.actors.leg_control import SAY
+from voxpipe.analysis.fleet_table import ask
 from voxpipe.audio import SLIN8
 from voxpipe.cli import app
 from voxpipe.config import Config
 from voxpipe.config_file import load_config
 from voxpipe.dialplan import asterisk_dialplan
 from voxpipe.errors import ConfigError
+from voxpipe.fleet_commands import index_logs
 from voxpipe.sansio.records import parse_line
 from voxpipe.sansio.transitions import draw_states
 from voxpipe.testing.asterisk import call
@@ -97,6 +100,26 @@ def test_the_record_is_a_record() -> None:
     """The README's line of a log can be read."""
     (line,) = blocks("json")
     assert parse_line(line.strip().encode(), 1).event_type == "session.ready"
+
+
+async def test_the_questions_are_answered(autojump_clock: MockClock, make_call: CallMaker, tmp_path: Path) -> None:
+    """Each SQL block of the README, asked of a good call, one that lost its session, and a plain log that fails."""
+    good = await make_call(HELLO_AND_WAIT)
+    lost = Script(audio=HELLO_AND_WAIT.audio + silence(SLIN8, 3))
+    await make_call(lost, ("vanish", "parrot"))
+    assert good.outcome.log is not None
+    logs = good.outcome.log.parent
+    no_transcription().write(logs / "plain.jsonl")
+    table = tmp_path / "calls.parquet"
+    assert index_logs([logs], table, jobs=1, keep=False, slo=None, lenient=False) == 0
+    slowest, losses, checks = (ask(table, sql) for sql in blocks("sql"))
+    assert slowest.columns == ["model", "calls", "worst_p95_ms", "typical_ms"]
+    ((_model, calls, worst_p95_ms, typical_ms),) = slowest.rows
+    assert calls == 2
+    assert worst_p95_ms >= typical_ms > 0
+    assert [row[2:4] for row in losses.rows] == [(1, 1)]
+    transcripts = [row for row in checks.rows if row[1] == "transcription: transcripts arrive"]
+    assert [(str(day), calls) for day, _, calls in transcripts] == [("2026-03-01", 1)]
 
 
 # --- the examples, as they stand, in virtual time ---------------------------------------------------------------------
