@@ -33,7 +33,7 @@ TAPS = 48
 KAISER_BETA = 9.0
 PHASES = 1024
 OFFSETS = np.arange(TAPS) - TAPS // 2 + 1
-CHUNK_SAMPLES = 65_536
+CHUNK_SAMPLES = 8_192
 FRAME_S = 0.02
 LEAN = 0.02
 """What a lag at the end of its reach must be more alike than one that did not change; a tone is alike every period."""

@@ -34,6 +34,7 @@ NARROW_HZ, WIDE_HZ = 8_000, 16_000
 NARROW_BAND_HZ, WIDE_BAND_HZ = (300.0, 3_400.0), (50.0, 7_000.0)
 EDGE = 0.03
 """Width of a band's edges as a share of its upper end."""
+FFT_STEP = 4_096
 SHORTEST_S = 0.5
 END_S = 0.01
 FRAME_S = 0.02
@@ -221,12 +222,16 @@ def band(signal: Floats, rate_hz: int, limits_hz: tuple[float, float]) -> Floats
     """Keep a band, with raised-cosine edges outside of it, so that what is sudden does not ring for long."""
     low_hz, high_hz = limits_hz
     width_hz = EDGE * high_hz
-    size = 1 << (len(signal) + rate_hz // 4).bit_length()
-    frequencies_hz = np.fft.rfftfreq(size, 1 / rate_hz)
+    size = -(-(len(signal) + rate_hz // 4) // FFT_STEP) * FFT_STEP
+    spectrum = np.fft.rfft(signal, size)
+    below = max(math.floor((low_hz - min(width_hz, low_hz)) * size / rate_hz), 0)
+    above = min(math.ceil((high_hz + width_hz) * size / rate_hz), len(spectrum))
+    spectrum[:below] = spectrum[above:] = 0
+    frequencies_hz = np.arange(below, above) * rate_hz / size
     rise = np.clip((frequencies_hz - low_hz) / min(width_hz, low_hz) + 1, 0, 1)
     fall = np.clip((high_hz - frequencies_hz) / width_hz + 1, 0, 1)
-    shape = np.sin(np.pi / 2 * rise) ** 2 * np.sin(np.pi / 2 * fall) ** 2
-    return np.asarray(np.fft.irfft(np.fft.rfft(signal, size) * shape, size)[: len(signal)])
+    spectrum[below:above] *= (np.sin(np.pi / 2 * rise) * np.sin(np.pi / 2 * fall)) ** 2
+    return np.asarray(np.fft.irfft(spectrum, size)[: len(signal)])
 
 
 def _ratio_db(signal: Floats, error: Floats) -> float:
