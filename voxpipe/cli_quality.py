@@ -86,6 +86,7 @@ def _compared(quality: Quality) -> list[tuple[str, str]]:
         f"{gap.duration_ms:.1f} ms {'of digital silence' if gap.digital else 'too quiet'} at {gap.at_s:.3f} s"
         for gap in quality.gaps
     ]
+    rows += [("damaged frames", f"{quality.damaged_frames} of {quality.active_frames}")]
     rows += [("jumps", _places(jumps)), ("gaps", _places(gaps))]
     scores = quality.scores
     if scores is not None:

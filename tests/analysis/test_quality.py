@@ -140,6 +140,27 @@ def test_a_narrow_leg_in_a_wide_path_is_told() -> None:
     assert quality.wideband_snr_db < 40
 
 
+@pytest.mark.parametrize("down_db", [30, 40])
+def test_rounding_is_not_held_against_a_quiet_path(down_db: int) -> None:
+    """Less than 60 dB, but no more noise than 16 bits make."""
+    quality = against(SPEECH["recorded"], pack(samples_of(SPEECH["recorded"]) * 10 ** (-down_db / 20)))
+    assert quality.snr_db is not None
+    assert quality.snr_db < 60
+    assert quality.path == "linear"
+    assert "so quiet that rounding" in quality.verdict
+
+
+def test_frames_that_were_concealed_are_counted() -> None:
+    """Four frames overwritten with the one before: the delay does not change, the others are as they were."""
+    samples = samples_of(SIGNALS["noise"])
+    for begin in range(8_000, 24_000, 4_000):
+        samples[begin : begin + 160] = samples[begin - 160 : begin]
+    quality = against(SIGNALS["noise"], pack(samples))
+    assert quality.damaged_frames == 4
+    assert quality.jumps == ()
+    assert "4 of 200 frames are much worse than the others" in quality.verdict
+
+
 def test_bad_resampling_is_told() -> None:
     """Lines drawn between samples instead of a filter."""
     samples = samples_of(SPEECH["recorded"])
@@ -218,11 +239,16 @@ def test_pauses_of_the_speaker_are_no_gaps() -> None:
 
 
 @pytest.mark.parametrize(
-    ("heard", "change_ms"), [(lambda x: x[:24_320] + x[24_000:], 20), (lambda x: x[:24_000] + x[24_320:], -20)]
+    ("heard", "change_ms"),
+    [
+        (lambda x: x[:24_320] + x[24_000:], 20),
+        (lambda x: x[:24_000] + x[24_320:], -20),
+        (lambda x: x[:24_000] + x[24_008:], -0.5),
+    ],
 )
 @EACH
 def test_a_repeated_or_missing_frame_is_a_jump(said: bytes, heard: object, change_ms: float) -> None:
-    """20 ms more or less, at 1.5 s, and the rest as linear as it was."""
+    """20 ms more or less, or half a millisecond, at 1.5 s, and the rest as linear as it was."""
     assert callable(heard)
     quality = against(said, heard(said))
     (jump,) = quality.jumps

@@ -25,7 +25,8 @@ REACH_S = 0.5
 """A jump of more than this between neighbouring stretches is not followed."""
 LIKENESS = 0.5
 """Correlation from which a stretch is taken for the same audio; of noise as loud as the signal there remains 0.71."""
-JUMP_S = 0.0005
+JUMP_SAMPLES = 1.5
+"""A change of the lag from one stretch to the next that is no drift; at 8 kHz a jump of 0.25 ms is found."""
 SEGMENT_BLOCKS = 5
 """A delay must hold for more stretches than a jump can lie within; those may be alike at a lag between the two."""
 ROUNDS = 5
@@ -100,7 +101,7 @@ def find_alignment(reference: Floats, heard: Floats, rate_hz: int) -> Alignment 
         return None
     begin, lag, likeness = seed
     blocks = _follow(reference, heard, rate_hz, begin, lag)
-    segments = _segments(blocks, rate_hz)
+    segments = _segments(blocks)
     if not segments:
         return None
     gain = _rough_gain(reference, heard, begin, lag, round(PROBE_S * rate_hz))
@@ -165,18 +166,17 @@ def _follow(reference: Floats, heard: Floats, rate_hz: int, begin: int, lag: int
     return np.array(sorted(found)).reshape(-1, 2)
 
 
-def _segments(blocks: Floats, rate_hz: int) -> list[Floats]:
+def _segments(blocks: Floats) -> list[Floats]:
     """Part the stretches where their lag jumps; a few that stand alone are chance and are left out."""
     if not len(blocks):
         return []
-    jump = max(JUMP_S * rate_hz, 2.0)
-    parts = np.split(blocks, np.flatnonzero(np.abs(np.diff(blocks[:, 1])) > jump) + 1)
+    parts = np.split(blocks, np.flatnonzero(np.abs(np.diff(blocks[:, 1])) > JUMP_SAMPLES) + 1)
     longest = max(map(len, parts))
     joined: list[Floats] = []
     for part in parts:
         if len(part) < min(SEGMENT_BLOCKS, longest):
             continue
-        if joined and abs(joined[-1][-1, 1] - part[0, 1]) <= jump:
+        if joined and abs(joined[-1][-1, 1] - part[0, 1]) <= JUMP_SAMPLES:
             joined[-1] = np.concatenate([joined[-1], part])
         else:
             joined.append(part)

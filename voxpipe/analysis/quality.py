@@ -1,8 +1,8 @@
 """What a path did to sound: a reference is held against what was heard of it, sample by sample.
 
 Signal to noise is measured at 8 kHz, from 300 to 3 400 Hz, after delay, drift, jumps and gain are taken out
-(alignment.py); where both recordings have 16 kHz or more also from 50 to 7 000 Hz. Gaps are left out of it, since they
-are told by themselves. Levels, offset and clipping are those of the recordings as they are.
+(alignment.py); where both recordings have 16 kHz or more also from 50 to 7 000 Hz. Gaps, and 3 ms beside a jump, are left
+out of it, since they are told by themselves. Levels, offset and clipping are those of the recordings as they are.
 
 A linear path of 16 bits leaves more than 60 dB. G.711 once in the path leaves about 36 dB, and its noise rises with the
 signal by as many dB, by the companding of its tables 1a and 2a; that is how it is told from noise that was added.
@@ -27,16 +27,21 @@ from voxpipe.errors import AudioError
 
 LINEAR_DB = 60.0
 G711_DB = (30.0, 45.0)
-"""Measured for speech and noise at -6 to -40 dBFS, once through either law: 33 to 41 dB in the band."""
-G711_SLOPE = 0.3
-"""dB that the noise rises with each dB of the signal: 0.4 to 0.9 was measured for G.711, 0 for noise that was added."""
+"""Measured once through either law: 30.7 (speech, 30 dB down) to 38.9 dB (a sweep) in the band."""
+G711_SLOPE = 0.2
+"""dB that the noise rises with each dB of the signal: 0.24 (30 dB down) to 0.9 for G.711, 0 for noise that was added."""
 NARROW_HZ, WIDE_HZ = 8_000, 16_000
 NARROW_BAND_HZ, WIDE_BAND_HZ = (300.0, 3_400.0), (50.0, 7_000.0)
 EDGE = 0.03
 """Width of a band's edges as a share of its upper end."""
+ROUNDING_LSB = 0.6
+"""Noise up to this (RMS) is that of rounding to 16 bits, three times at most; the finest step of G.711 leaves 2.3."""
+DAMAGED_DB = 30.0
+"""A frame is damaged that has so much less signal to noise than the median, and less than 10 dB."""
 FFT_STEP = 4_096
 SHORTEST_S = 0.5
 END_S = 0.01
+JUMP_S = 0.003
 FRAME_S = 0.02
 SEGMENTAL_DB = (-10.0, 80.0)
 ACTIVE_DB = -40.0
@@ -84,6 +89,11 @@ class Quality:
     level_db: float | None = None
     """Gain of the path."""
     inverted: bool = False
+    noise_lsb: float | None = None
+    """RMS of the noise in the band."""
+    active_frames: int = 0
+    damaged_frames: int = 0
+    """Those that are worse than the others by 30 dB, and have less than 10: concealed or overwritten."""
     noise_slope: float | None = None
     """dB that the noise rises with each dB of the signal."""
     g711_codes: str | None = None
@@ -109,6 +119,8 @@ class Quality:
         """Say in plain words what kind of path it was."""
         if self.path == "different" or self.snr_db is None:
             return "not the same audio"
+        if self.path == "linear" and self.snr_db < LINEAR_DB:
+            return f"linear path, so quiet that rounding to 16 bits leaves {self.snr_db:.1f} dB"
         if self.path == "linear":
             return f"linear path (above {LINEAR_DB:.0f} dB): {self.snr_db:.1f} dB"
         if self.path == "g711":
@@ -116,7 +128,8 @@ class Quality:
             even = self.noise_slope is None and not law
             doubt = "; the signal is too even to tell it from noise of that level" if even else ""
             return f"G.711 in the path (about 36 dB{law}): {self.snr_db:.1f} dB{doubt}"
-        return f"resampled badly or distorted ({self.snr_db:.1f} dB)"
+        some = f"; {self.damaged_frames} of {self.active_frames} frames are much worse than the others"
+        return f"resampled badly or distorted ({self.snr_db:.1f} dB){some if self.damaged_frames else ''}"
 
     def to_json(self) -> dict[str, Any]:
         """Write everything as JSON data."""
@@ -156,21 +169,20 @@ def assess(reference: bytes, reference_format: AudioFormat, heard: bytes, heard_
     there = alignment.gain * interpolate([narrow[0]], positions)[0]
     inside = (positions >= 0) & (positions <= len(narrow[0]) - 1)
     gaps, muted = find_gaps(heard, heard_format.rate_hz, there, narrow[1], inside)
-    weights = _softly(inside & ~muted & _away_from_ends(positions, len(narrow[0])))
+    weights = _softly(inside & ~muted & _away_from_ends(alignment, positions, len(narrow[0])))
     error = band((narrow[1] - there) * weights, NARROW_HZ, NARROW_BAND_HZ)
     signal = band(there * weights, NARROW_HZ, NARROW_BAND_HZ)
-    segmental_db, slope = _by_frames(signal, error)
     quality = attrs.evolve(
         _placed(quality, alignment, positions, inside, len(narrow[0])),
         snr_db=_ratio_db(signal, error),
-        segmental_snr_db=segmental_db,
-        noise_slope=slope,
+        noise_lsb=float(np.sqrt(error @ error / max(float(weights.sum()), 1.0))),
         g711_codes=_law(heard) if heard_format.rate_hz == NARROW_HZ else None,
         gaps=gaps,
         scores=score(there[inside], narrow[1][inside]),
     )
     if lower_hz >= WIDE_HZ:
         quality = _with_wide_band(quality, reference, heard, alignment, weights)
+    quality = _with_frames(quality, signal, error)
     return attrs.evolve(quality, path=_kind(quality))
 
 
@@ -195,11 +207,14 @@ def _placed(
     )
 
 
-def _away_from_ends(positions: Floats, samples: int) -> NDArray[np.bool_]:
-    """Leave out where either recording begins and ends in the midst of sound: filters ring there."""
+def _away_from_ends(alignment: Alignment, positions: Floats, samples: int) -> NDArray[np.bool_]:
+    """Leave out where either recording begins and ends, and where the delay jumps: filters ring there."""
     margin = round(END_S * NARROW_HZ)
     away = (positions >= margin) & (positions < samples - margin)
     away[:margin] = away[-margin:] = False
+    beside = round(JUMP_S * NARROW_HZ)
+    for start in alignment.starts[1:]:
+        away[max(start - beside, 0) : start + beside] = False
     return np.asarray(away)
 
 
@@ -240,19 +255,25 @@ def _ratio_db(signal: Floats, error: Floats) -> float:
     return float(10 * np.log10(max(float(signal @ signal), floor) / max(float(error @ error), floor)))
 
 
-def _by_frames(signal: Floats, error: Floats) -> tuple[float | None, float | None]:
-    """Segmental signal to noise, and the slope of the noise over the signal in active frames."""
+def _with_frames(quality: Quality, signal: Floats, error: Floats) -> Quality:
+    """Segmental signal to noise, damaged frames, and the slope of the noise over the signal, of active frames."""
     begins = np.arange(0, len(signal), round(FRAME_S * NARROW_HZ))
     powers = np.add.reduceat(signal**2, begins)
     noises = np.maximum(np.add.reduceat(error**2, begins), 1e-9)
     active = powers > powers.max(initial=0.0) * 10 ** (ACTIVE_DB / 10)
     if not active.any():
-        return None, None
+        return quality
     signal_db, noise_db = 10 * np.log10(powers[active]), 10 * np.log10(noises[active])
-    segmental_db = float(np.mean(np.clip(signal_db - noise_db, *SEGMENTAL_DB)))
-    if len(signal_db) < 10 or np.std(signal_db) < 2:
-        return segmental_db, None  # too even to tell
-    return segmental_db, float(np.polyfit(signal_db, noise_db, 1)[0])
+    ratios_db = signal_db - noise_db
+    damaged = ratios_db < min(float(np.median(ratios_db)) - DAMAGED_DB, 10.0)
+    even = len(signal_db) < 10 or np.std(signal_db) < 2  # too even to tell
+    return attrs.evolve(
+        quality,
+        segmental_snr_db=float(np.mean(np.clip(ratios_db, *SEGMENTAL_DB))),
+        active_frames=len(signal_db),
+        damaged_frames=int(damaged.sum()),
+        noise_slope=None if even else float(np.polyfit(signal_db, noise_db, 1)[0]),
+    )
 
 
 def _law(heard: bytes) -> str | None:
@@ -287,7 +308,7 @@ def _with_wide_band(quality: Quality, reference: bytes, heard: bytes, alignment:
 def _kind(quality: Quality) -> Path:
     snr_db, slope = quality.snr_db, quality.noise_slope
     assert snr_db is not None
-    if snr_db >= LINEAR_DB:
+    if snr_db >= LINEAR_DB or (quality.noise_lsb is not None and quality.noise_lsb <= ROUNDING_LSB):
         return "linear"
     low_db, high_db = G711_DB
     if quality.g711_codes is not None and snr_db >= low_db:
