@@ -1,8 +1,8 @@
 """What a path did to sound: a reference is held against what was heard of it, sample by sample.
 
 Signal to noise is measured at 8 kHz, from 300 to 3 400 Hz, after delay, drift, jumps and gain are taken out
-(alignment.py); where both recordings have 16 kHz or more also from 50 to 7 000 Hz. Gaps, and 3 ms beside a jump, are left
-out of it, since they are told by themselves. Levels, offset and clipping are those of the recordings as they are.
+(alignment.py); where both recordings have 16 kHz or more also from 50 to 7 000 Hz. Gaps, and 3 ms beside a jump, are
+left out of it, since they are told by themselves. Levels, offset and clipping are those of the recordings as they are.
 
 A linear path of 16 bits leaves more than 60 dB. G.711 once in the path leaves about 36 dB, and its noise rises with the
 signal by as many dB, by the companding of its tables 1a and 2a; that is how it is told from noise that was added.
@@ -29,7 +29,7 @@ LINEAR_DB = 60.0
 G711_DB = (30.0, 45.0)
 """Measured once through either law: 30.7 (speech, 30 dB down) to 38.9 dB (a sweep) in the band."""
 G711_SLOPE = 0.2
-"""dB that the noise rises with each dB of the signal: 0.24 (30 dB down) to 0.9 for G.711, 0 for noise that was added."""
+"""dB that the noise rises with each dB of the signal: 0.24 (30 dB down) to 0.9 for G.711, 0 for added noise."""
 NARROW_HZ, WIDE_HZ = 8_000, 16_000
 NARROW_BAND_HZ, WIDE_BAND_HZ = (300.0, 3_400.0), (50.0, 7_000.0)
 EDGE = 0.03
