@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from voxpipe import cli_analysis, cli_fleet, cli_replay, cli_report
+from voxpipe import cli_analysis, cli_compare, cli_fleet, cli_quality, cli_replay, cli_report
 from voxpipe.audio import AudioFormat
 from voxpipe.config import parse_address, unusable_address
 from voxpipe.config_file import load_config, toml_template
@@ -54,6 +54,8 @@ app = App(
 )
 cli_analysis.register(app)
 cli_fleet.register(app)
+cli_compare.register(app)
+cli_quality.register(app)
 cli_replay.register(app)
 cli_report.register(app)
 

@@ -1,4 +1,4 @@
-"""What the commands ``analyze``, ``check`` and ``timeline`` do: find logs, read them, print, and tell the status."""
+"""What ``analyze``, ``check``, ``compare`` and ``timeline`` do: find logs, read them, print, and tell the status."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from voxpipe.analysis.call import Call, read_call
 from voxpipe.analysis.checks import check, faults, passed
+from voxpipe.analysis.comparison import CallFacts, compare_calls
 from voxpipe.analysis.junit import junit_report
 from voxpipe.analysis.overview import overview_of
 from voxpipe.analysis.reader import LogReader
@@ -23,6 +24,7 @@ from voxpipe.analysis.slo import load_slo, slo_template
 from voxpipe.analysis.timeline import timeline_of
 from voxpipe.analysis.verdict import Verdict
 from voxpipe.analysis_tables import make_console, print_overview, print_rows, print_verdicts
+from voxpipe.comparison_tables import print_comparison
 from voxpipe.errors import ConfigError, RecordError
 from voxpipe.terminal import Terminal
 
@@ -85,6 +87,27 @@ def check_logs(logs: Sequence[Path], *, slo: Path | None, json: bool, junit: Pat
 def _verdicts(verdicts: list[Verdict]) -> dict[str, object]:
     listed = [verdict.to_json() for verdict in verdicts]
     return {"passed": passed(verdicts), "faults": faults(verdicts), "verdicts": listed}
+
+
+def compare_logs(expected: Path, actual: Path, *, slo: Path | None, json: bool, lenient: bool) -> int:
+    """Print what differs between two calls, or two folders of calls; return the exit status."""
+    limits = load_slo(slo)
+    sides: list[list[CallFacts]] = []
+    complete = True
+    for given in (expected, actual):
+        paths, several = _find_logs([given])
+        if several:
+            found, unreadable = _read_all(paths, lenient, lambda call: CallFacts.of(call, limits))
+            sides.append(list(found.values()))
+            complete = complete and not unreadable
+        else:
+            sides.append([CallFacts.of(_read(paths[0], lenient), limits)])
+    comparison = compare_calls(*sides)
+    if json:
+        _print_json(comparison.to_json())
+    else:
+        print_comparison(make_console(), comparison, str(expected), str(actual))
+    return 0 if complete else FAILED
 
 
 def tell_timeline(log: Path, *, output: Path | None, lenient: bool) -> int:

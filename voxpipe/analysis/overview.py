@@ -25,18 +25,23 @@ LATENCY_WORDS = {
 
 def latencies(call: Call) -> dict[str, Distribution]:
     """Sum up every latency of a call; a turn whose marks are not all in the log counts as unknown."""
+    return {name: Distribution.of(values_ns) for name, values_ns in latency_values(call).items()}
+
+
+def latency_values(call: Call) -> dict[str, list[int | None]]:
+    """Every single latency of a call, by name, in nanoseconds; ``None`` is unknown."""
     accounts = call.accounts
     marks = [turn.marks for turn in accounts.caller.turns]
     acks: list[int | None] = [*accounts.configuration.ack_ns, *[None] * accounts.configuration.unanswered]
     parts = [one.parts() for one in marks]
     return {
-        "acknowledgement": Distribution.of(acks),
-        "turn": Distribution.of(one.whole_ns for one in marks),
-        **{name: Distribution.of(part[name] for part in parts) for name in PARTS},
-        "answer": Distribution.of(one.between("stopped", "played") for one in marks),
-        "first_audio": Distribution.of(one.between("stopped", "received") for one in marks),
-        "barge_in": Distribution.of(one.silence_ns for one in accounts.interruptions.found),
-        "tool": Distribution.of(use.duration_ns for use in accounts.tools.found),
+        "acknowledgement": acks,
+        "turn": [one.whole_ns for one in marks],
+        **{name: [part[name] for part in parts] for name in PARTS},
+        "answer": [one.between("stopped", "played") for one in marks],
+        "first_audio": [one.between("stopped", "received") for one in marks],
+        "barge_in": [one.silence_ns for one in accounts.interruptions.found],
+        "tool": [use.duration_ns for use in accounts.tools.found],
     }
 
 
