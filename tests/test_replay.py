@@ -17,7 +17,8 @@ from trio.testing import MockClock
 from virtual_call import CallMaker, Script, VirtualCall, silence, tone
 
 from voxpipe.actors.leg_control import LegControl
-from voxpipe.audio import SLIN16
+from voxpipe.audio import SLIN16, ULAW8
+from voxpipe.dsp import ulaw_encode
 from voxpipe.errors import ConfigError, RecordError
 from voxpipe.replay import Replay, replay_log
 from voxpipe.replay.tape import NotReplayable
@@ -54,6 +55,11 @@ KINDS: dict[str, tuple[Script, Any, dict[str, Any]]] = {
     "a turn and its answer": (Script(audio=ONE_TURN), "parrot", {}),
     "the old shape": (Script(audio=ONE_TURN), "parrot", {"dialect": "openai-beta"}),
     "a leg of 16 kHz": (Script(audio=tone(1000, 16_000) + silence(4000, 16_000), format=SLIN16), "parrot", {}),
+    "a leg of mu-law": (
+        Script(audio=ulaw_encode(tone(1000)) + b"\xff" * 32_000, format=ULAW8),
+        "parrot",
+        {"leg": {"format": "ulaw8"}},
+    ),
     "G.711 to the provider": (Script(audio=ONE_TURN), "parrot", {"provider": {"formats": ["ulaw8"]}}),
     "a second format": (Script(audio=ONE_TURN), "second-format-only", {"provider": {"formats": ["pcm24", "ulaw8"]}}),
     "a barge-in": (BARGE_IN, LONG, {}),
@@ -209,7 +215,7 @@ async def test_a_log_without_what_it_takes_says_so(
         replayed(call.outcome.log)
     keys = await make_call(Script(audio=silence(3000), extra=((1.0, DIGIT + b"4"),)), log={"audio": "sidecar"})
     assert keys.outcome.log is not None
-    with pytest.raises(NotReplayable, match=r"digits\.log"):
+    with pytest.raises(NotReplayable, match=r"line \d\d+: .*digits\.log"):
         replayed(keys.outcome.log)
     short = await recorded(make_call, "a turn and its answer")
     assert short.outcome.log is not None

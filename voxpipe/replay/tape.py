@@ -141,7 +141,7 @@ def read_tape(path: Path) -> Tape:
         config=config,
         records=records,
         line_nos=line_nos,
-        inputs=tuple(_inputs(uuid, records, dialect, audio)),
+        inputs=tuple(_inputs(uuid, records, line_nos, dialect, audio)),
         connections=tuple(_connections(records)),
         tools=tuple(_tools(records, set(config.tools.builtin))),
         schemas=_schemas(records),
@@ -168,7 +168,7 @@ class _Audio:
         self._path = path
         self._sides: dict[str, memoryview] = {}
 
-    def of(self, evidence: Any, side: str, sample_bytes: int) -> bytes:
+    def of(self, evidence: Any, side: str, sample_bytes: int, line_no: int) -> bytes:
         """Return the audio a record stands for; of what nobody kept, since it was refused, only the length."""
         if isinstance(evidence, str):
             return base64.b64decode(evidence)
@@ -179,7 +179,9 @@ class _Audio:
         start = evidence["offset_samples"] * sample_bytes
         piece = bytes(self._sides[side][start : start + evidence["bytes"]])
         if len(piece) < evidence["bytes"]:
-            raise NotReplayable(1, f"expected {evidence['bytes']} bytes at {start} of the {side}, got {len(piece)}")
+            raise NotReplayable(
+                line_no, f"expected {evidence['bytes']} bytes at {start} of the {side}, got {len(piece)}"
+            )
         return piece
 
 
@@ -187,22 +189,24 @@ def _message(kind: int, payload: bytes) -> bytes:
     return bytes((kind,)) + len(payload).to_bytes(2, "big") + payload
 
 
-def _inputs(uuid: UUID, records: tuple[Record, ...], dialect: Dialect, audio: _Audio) -> Iterator[Input]:
+def _inputs(
+    uuid: UUID, records: tuple[Record, ...], line_nos: tuple[int, ...], dialect: Dialect, audio: _Audio
+) -> Iterator[Input]:
     yield Input(0, -1, PhoneSent(_message(KIND_UUID, uuid.bytes)))
     learnt = next((r for r in records if r.event_type == "leg.format"), None)
     format_ = None if learnt is None else AudioFormat.parse(learnt.event_data["uplink"])
     drained = False
-    for record in records:
+    for line_no, record in zip(line_nos, records, strict=True):
         event: Event | None = None
         data, kind = record.event_data, record.event_type
         if kind == "audiosocket.closed":
             event = PhoneSent(None)
         elif kind == "audiosocket.received":
-            event = _phone_sent(data, format_, audio)
+            event = _phone_sent(data, format_, audio, line_no)
         elif kind == "connection.closed":
             event = ProviderClosed(record.session or 1, data["code"], data["reason"])
         elif record.direction == "received" and data.get("type") == kind:
-            event = ProviderSent(record.session or 1, _wire(record, dialect, audio))
+            event = ProviderSent(record.session or 1, _wire(record, dialect, audio, line_no))
         elif kind in ("tool.answered", "tool.failed"):
             event = ToolEnded(data["call_id"], data.get("output", data.get("message", "")), data.get("error"))
         elif kind.startswith("control."):
@@ -213,14 +217,16 @@ def _inputs(uuid: UUID, records: tuple[Record, ...], dialect: Dialect, audio: _A
             yield Input(record.t_ns, record.seq, event)
 
 
-def _phone_sent(data: dict[str, Any], format_: AudioFormat | None, audio: _Audio) -> PhoneSent | None:
+def _phone_sent(data: dict[str, Any], format_: AudioFormat | None, audio: _Audio, line_no: int) -> PhoneSent | None:
     match data["message_type"]:
         case "audio":
-            assert format_ is not None
-            return PhoneSent(_message(KINDS[format_], audio.of(data["audio"], "uplink", format_.sample_bytes)))
+            if format_ is None:
+                raise NotReplayable(line_no, "expected leg.format in the log, got audio without it")
+            payload = audio.of(data["audio"], "uplink", format_.sample_bytes, line_no)
+            return PhoneSent(_message(KINDS[format_], payload))
         case "dtmf":
             if data["digit"] == REDACTED:
-                raise NotReplayable(1, "expected digits in the log (digits.log), got them redacted")
+                raise NotReplayable(line_no, "expected digits in the log (digits.log), got them redacted")
             return PhoneSent(_message(KIND_DTMF, data["digit"].encode()))
         case "hangup":
             return PhoneSent(HANGUP)
@@ -231,11 +237,12 @@ def _phone_sent(data: dict[str, Any], format_: AudioFormat | None, audio: _Audio
     return None  # the UUID
 
 
-def _wire(record: Record, dialect: Dialect, audio: _Audio) -> str:
+def _wire(record: Record, dialect: Dialect, audio: _Audio, line_no: int) -> str:
     data = dict(record.event_data)
     key = dialect.audio_keys.get(record.event_type)
     if key is not None and key in data:
-        data[key] = base64.b64encode(audio.of(data[key], "downlink", _sample_bytes(data[key]))).decode()
+        payload = audio.of(data[key], "downlink", _sample_bytes(data[key]), line_no)
+        data[key] = base64.b64encode(payload).decode()
     return dialect.serialize(data)
 
 
