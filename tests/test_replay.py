@@ -17,12 +17,14 @@ from trio.testing import MockClock
 from virtual_call import CallMaker, Script, VirtualCall, silence, tone
 
 from voxpipe.actors.leg_control import LegControl
-from voxpipe.audio import SLIN16, ULAW8
+from voxpipe.audio import SLIN8, SLIN16, ULAW8
 from voxpipe.dsp import ulaw_encode
 from voxpipe.errors import ConfigError, RecordError
 from voxpipe.replay import Replay, replay_log
 from voxpipe.replay.tape import NotReplayable
 from voxpipe.sansio.ledger import CutPoint, Ledger
+from voxpipe.testing import load_speech
+from voxpipe.testing.caller_run import SPEECH
 from voxpipe.testing.scenario import SCENARIOS, CallTool, Pace, Scenario, Step, Trigger, Vanish
 from voxpipe.tools import Tool
 
@@ -33,6 +35,10 @@ DIGIT = b"\x03\x00\x01"
 GONE = Scenario("gone", "goes in silence", (Step(Trigger.READY, 4.507, Vanish()),))
 LOOKS_UP = Scenario(
     "looks up", "calls a tool", (Step(Trigger.SPEECH_STOPPED, 0.8, CallTool("look_up", '{"what":"x"}')),)
+)
+HANGS_UP, HANDS_ON, ASKS = (
+    Scenario(name, "calls a tool", (Step(Trigger.SPEECH_STOPPED, 0.8, CallTool(name, arguments)),))
+    for name, arguments in (("hang_up", "{}"), ("send_to", '{"next":"sales"}'), ("collect_digits", "{}"))
 )
 
 
@@ -98,6 +104,24 @@ KINDS: dict[str, tuple[Script, Any, dict[str, Any]]] = {
         "parrot",
         {"leg": {"max_call_s": 6.0, "warn_before_end_s": 3.0}},
     ),
+    "a goodbye": (Script(audio=ONE_TURN, stays=True), HANGS_UP, {"tools": {"builtin": ["hang_up"]}}),
+    "a caller handed on": (
+        Script(audio=ONE_TURN, stays=True),
+        HANDS_ON,
+        {"tools": {"builtin": ["send_to"], "send_to": ["sales"]}},
+    ),
+    "a tool that asks for keys": (
+        Script(audio=ONE_TURN + silence(4000), extra=((4.0, DIGIT + b"1"), (4.5, DIGIT + b"#"))),
+        ASKS,
+        {"tools": {"builtin": ["collect_digits"]}, "digits": {"log": True}},
+    ),
+    "the caller's voice, heard here": (
+        Script(audio=load_speech(SPEECH, SLIN8) + silence(3000)),
+        "parrot",
+        {"voice": {"detect": "on"}, "session": {"turn_detection": {"type": "none"}}},
+    ),
+    "a hang-up message": (Script(audio=ONE_TURN, stays=True, extra=((4.01, bytes(3)),)), "parrot", {}),
+    "a message nobody knows": (Script(audio=ONE_TURN, extra=((1.01, b"\x77\x00\x02ab"),)), "parrot", {}),
     "a program that attends": (Script(audio=silence(5000), stays=True), "parrot", {"on_start": attend}),
     "a gateway that drains": (Script(audio=ONE_TURN, stays=True), "parrot", {"drain_after_s": 2.2}),
 }
@@ -217,6 +241,10 @@ async def test_a_log_without_what_it_takes_says_so(
     assert keys.outcome.log is not None
     with pytest.raises(NotReplayable, match=r"line \d\d+: .*digits\.log"):
         replayed(keys.outcome.log)
+    torn = await make_call(Script(audio=ONE_TURN, extra=((1.01, b"\x12\x00\x02ab"),)), log={"audio": "sidecar"})
+    assert torn.outcome.log is not None
+    with pytest.raises(NotReplayable, match=r"line \d+: expected a leg that keeps to its protocol"):
+        replayed(torn.outcome.log)
     short = await recorded(make_call, "a turn and its answer")
     assert short.outcome.log is not None
     sidecar = short.outcome.log.with_suffix(".uplink.wav")

@@ -133,6 +133,10 @@ def read_tape(path: Path) -> Tape:
         config = structure_config(started.event_data["config"])
     except ConfigError as error:
         raise NotReplayable(1, f"expected a configuration this version knows: {error}") from error
+    for line_no, record in numbered:
+        if record.event_type == "leg.failed":
+            reason = f"expected a leg that keeps to its protocol, got {record.event_data.get('message')}"
+            raise NotReplayable(line_no, f"{reason}; the bytes of that are not in the log")
     dialect = get_dialect(config.provider.dialect)
     audio = _Audio(path)
     uuid = UUID(str(started.leg))
