@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import queue
 import signal
 import socket
 import struct
@@ -107,7 +108,9 @@ def running(*command: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
 def line_of(process: subprocess.Popen[str]) -> dict[str, Any]:
     """The next line of JSON that a process prints."""
     assert process.stdout is not None
-    facts: dict[str, Any] = json.loads(process.stdout.readline())
+    lines: queue.Queue[str] = queue.Queue()
+    threading.Thread(target=lambda pipe: lines.put(pipe.readline()), args=[process.stdout], daemon=True).start()
+    facts: dict[str, Any] = json.loads(lines.get(timeout=TIMEOUT_S))
     return facts
 
 

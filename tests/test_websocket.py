@@ -345,3 +345,24 @@ async def test_no_connection_is_told_with_its_reason(autojump_clock: MockClock, 
         await connect_websocket(nursery, "wss://provider.test/", dial=dial)
     assert str(caught.value) == "no connection to provider.test:443: [Errno 111] Connection refused"
     assert caught.value.status is None
+
+
+async def test_a_peer_that_is_gone_before_the_handshake_is_written_is_told_at_once(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    """The connection was taken by a process that died: the first write fails, and nothing is ever read."""
+    ours, theirs = trio.testing.memory_stream_pair()
+
+    async def reset() -> None:
+        raise trio.BrokenResourceError("connection reset by peer")
+
+    ours.send_stream.send_all_hook = reset
+
+    async def dial(_host: str, _port: int) -> trio.abc.Stream:
+        return ours
+
+    start_s = trio.current_time()
+    with pytest.raises(WebSocketRefused, match="closed the connection during the WebSocket handshake"):
+        await connect_websocket(nursery, "ws://provider.test", dial=dial)
+    assert trio.current_time() - start_s < 0.1
+    await theirs.aclose()

@@ -290,7 +290,7 @@ def _closed(closed: trio_websocket.ConnectionClosed) -> WebSocketClosed:
 
 
 class _Watched(trio.abc.Stream):
-    """A stream that tells when there is nothing more to read."""
+    """A stream that tells when its peer is gone, whether that is found in reading or in writing."""
 
     def __init__(self, stream: trio.abc.Stream) -> None:
         self._stream = stream
@@ -307,7 +307,11 @@ class _Watched(trio.abc.Stream):
         return data
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await self._stream.send_all(data)
+        try:
+            await self._stream.send_all(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self.ended.set()  # after this trio-websocket does not even read
+            raise
 
     async def wait_send_all_might_not_block(self) -> None:
         await self._stream.wait_send_all_might_not_block()
