@@ -8,21 +8,13 @@ import struct
 import attrs
 import pytest
 import trio
+from succession import GONE, ONE_TURN, asked
 from trio.testing import MockClock
 from virtual_call import CallMaker, Script, VirtualCall, silence, tone
 
 from voxpipe.actors.leg_control import LegControl
 from voxpipe.testing.scenario import Acknowledge, CallTool, Pace, Say, Scenario, SendEvent, Step, Trigger, Vanish
 from voxpipe.tools import Tool
-
-ONE_TURN = tone(1000) + silence(4000)
-GONE = Scenario("gone", "drops the connection 5 s after it was configured", (Step(Trigger.READY, 5.0, Vanish()),))
-
-
-def asked(call: VirtualCall, session: int) -> list[object]:
-    """The instructions of the responses that a session was asked for."""
-    messages = call.provider.sessions[session].messages
-    return [m.body.get("response", {}).get("instructions") for m in messages if m.type == "response.create"]
 
 
 def vanishes(after_s: float) -> Scenario:
@@ -77,7 +69,7 @@ async def test_who_asks_while_a_session_drains_at_its_limit_is_heard_by_the_next
         on_start=talk,
     )
     assert len(done) == 1
-    assert "Ahoy." in str(asked(call, 1)[-1])
+    assert "Ahoy." in str(asked(call.provider.sessions[1])[-1])
 
 
 async def test_a_result_that_came_while_no_session_served_is_spoken_about(
@@ -97,7 +89,7 @@ async def test_a_result_that_came_while_no_session_served_is_spoken_about(
         own_tools=[Tool(look_up)],
         refuse_connections=[2, 3, 4],
     )
-    assert len(asked(call, 1)) == 1
+    assert len(asked(call.provider.sessions[1])) == 1
 
 
 async def test_what_was_entered_long_ago_is_concealed_when_it_is_given_again(
@@ -156,7 +148,7 @@ async def test_an_answer_is_not_taken_up_before_the_tool_it_called_has_a_result(
     )
     assert call.data("session.lost")[0]["running_responses"] == 1
     assert len(call.data("session.took_over")[0]["open_calls"]) == 1
-    assert asked(call, 1) == [None]
+    assert asked(call.provider.sessions[1]) == [None]
     assert not call.of("command.refused")
 
 
@@ -186,7 +178,7 @@ async def test_what_is_entered_while_a_tool_runs_is_answered_with_its_result(
     script = Script(audio=silence(6000), extra=extra)
     call = await make_call(script, Scenario("calls", "calls a tool", calls), own_tools=[Tool(look_up)])
     assert not call.of("command.refused")
-    assert len(asked(call, 0)) == 1
+    assert len(asked(call.provider.sessions[0])) == 1
     assert call.of("response.create")[0].t_ns == pytest.approx(3.8e9, abs=5e7)
 
 

@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-import orjson
-
 from voxpipe.analysis.events import LogEvent
 from voxpipe.analysis.shapes import Shape, recognise
 from voxpipe.errors import RecordError
+from voxpipe.sansio.records import parse_object
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
 """The longest message our WebSocket takes; a file without line breaks must not be read into memory."""
@@ -81,12 +80,7 @@ class LogReader:
             line = line[len(BYTE_ORDER_MARK) :]
         if len(line) >= MAX_LINE_BYTES:
             raise RecordError(line_no, f"expected a line of less than {MAX_LINE_BYTES} bytes, got a longer one")
-        try:
-            tree = orjson.loads(line)
-        except orjson.JSONDecodeError as error:
-            raise RecordError(line_no, f"expected JSON: {error}") from None
-        if not isinstance(tree, dict):
-            raise RecordError(line_no, f"expected a JSON object, got {type(tree).__name__}")
+        tree = parse_object(line, line_no)
         if self.shape is not None:
             return self.shape.read(tree, line_no)
         shape = recognise(tree, line_no)

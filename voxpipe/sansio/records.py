@@ -85,14 +85,20 @@ def _exactly(expected: type, value: Any) -> Any:
     return value
 
 
-def parse_line(line: bytes | str, line_no: int = 1) -> Record:
-    """Read one line; ``RecordError`` when it is not a record."""
+def parse_object(line: bytes | str, line_no: int = 1) -> dict[str, Any]:
+    """Read one line as a JSON object, a record or not; ``RecordError`` when it is none."""
     try:
         tree = orjson.loads(line)
     except orjson.JSONDecodeError as error:
         raise RecordError(line_no, f"expected JSON: {error}") from None
     if not isinstance(tree, dict):
         raise RecordError(line_no, f"expected a JSON object, got {type(tree).__name__}")
+    return tree
+
+
+def parse_line(line: bytes | str, line_no: int = 1) -> Record:
+    """Read one line; ``RecordError`` when it is not a record."""
+    tree = parse_object(line, line_no)
     try:
         record = _CONVERTER.structure(tree, Record)
     except cattrs.BaseValidationError as group:
