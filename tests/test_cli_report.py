@@ -28,7 +28,7 @@ def test_a_page_is_written_beside_the_log(log: Path) -> None:
     assert done.stdout == f"{page} ({page.stat().st_size / 1e6:.1f} MB)\n"
     assert stat.S_IMODE(page.stat().st_mode) & 0o027 == 0
     assert sorted(path.name for path in log.parent.iterdir()) == ["call.html", "call.jsonl"]
-    assert data_of(page.read_text())["overview"]["call"]["ended_because"] == "connection closed, code 1000"
+    assert data_of(page.read_text())["calls"][0]["overview"]["call"]["ended_because"] == "connection closed, code 1000"
 
 
 def test_the_page_can_be_elsewhere_and_without_audio(log: Path, tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_the_page_can_be_elsewhere_and_without_audio(log: Path, tmp_path: Path) 
     assert quiet.read_bytes() == again.read_bytes()
     assert 'id="sound"></script>' in quiet.read_text()
     assert 'id="sound">T2dnUw' in loud.read_text()
-    assert data_of(quiet.read_text())["waves"] == data_of(loud.read_text())["waves"]
+    assert data_of(quiet.read_text())["calls"][0]["waves"] == data_of(loud.read_text())["calls"][0]["waves"]
 
 
 def test_the_verdicts_are_by_the_limits_given(log: Path, tmp_path: Path) -> None:
@@ -86,4 +86,4 @@ def test_a_bad_line_is_refused_unless_it_may_be_skipped(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "line 8: expected a JSON object, got list (--lenient skips such lines)" in done.stderr
     assert run("report", log, "--lenient").returncode == 0
-    assert data_of(log.with_suffix(".html").read_text())["overview"]["log"]["skipped_lines"] == 1
+    assert data_of(log.with_suffix(".html").read_text())["calls"][0]["overview"]["log"]["skipped_lines"] == 1

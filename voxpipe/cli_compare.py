@@ -1,4 +1,4 @@
-"""The command ``compare``; its work is in log_commands. Exit status: 0 compared, 1 not with all logs, 2 not at all."""
+"""The command ``compare``; comparison_commands does it. Exit status: 0 compared, 1 not with all logs, 2 not at all."""
 
 from __future__ import annotations
 
@@ -16,7 +16,14 @@ def register(app: App) -> None:
 
 
 def compare_command(
-    expected: Path, actual: Path, *, slo: Path | None = None, json: Flag = False, lenient: Flag = False
+    expected: Path,
+    actual: Path,
+    *,
+    slo: Path | None = None,
+    json: Flag = False,
+    html: Path | None = None,
+    no_audio: Flag = False,
+    lenient: Flag = False,
 ) -> int:
     """Tell what differs between two calls, or two folders of calls: the first as it should be, the second as it is.
 
@@ -34,9 +41,14 @@ def compare_command(
         TOML file with a table [slo]: the limits of the verdicts, as for check.
     json
         Print everything as JSON, what is equal included.
+    html
+        Write a page, too, that needs no network and no other file. Of two calls it shows both on one axis of time, and
+        plays either; of folders, how the numbers of either lie.
+    no_audio
+        Leave the audio out of the page, not the waveforms.
     lenient
         Skip lines that are no records.
     """
-    from voxpipe.log_commands import compare_logs
+    from voxpipe.comparison_commands import compare_logs
 
-    return compare_logs(expected, actual, slo=slo, json=json, lenient=lenient)
+    return compare_logs(expected, actual, slo=slo, json=json, lenient=lenient, html=html, audio=not no_audio)

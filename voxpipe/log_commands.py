@@ -1,4 +1,4 @@
-"""What ``analyze``, ``check``, ``compare`` and ``timeline`` do: find logs, read them, print, and tell the status."""
+"""What ``analyze``, ``check`` and ``timeline`` do: find logs, read them, print, and tell the status."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from voxpipe.analysis.call import Call, read_call
 from voxpipe.analysis.checks import check, faults, passed
-from voxpipe.analysis.comparison import CallFacts, compare_calls
 from voxpipe.analysis.junit import junit_report
 from voxpipe.analysis.overview import overview_of
 from voxpipe.analysis.reader import LogReader
@@ -24,7 +23,6 @@ from voxpipe.analysis.slo import load_slo, slo_template
 from voxpipe.analysis.timeline import timeline_of
 from voxpipe.analysis.verdict import Verdict
 from voxpipe.analysis_tables import make_console, print_overview, print_rows, print_verdicts
-from voxpipe.comparison_tables import print_comparison
 from voxpipe.errors import ConfigError, RecordError
 from voxpipe.terminal import Terminal
 
@@ -37,19 +35,19 @@ T = TypeVar("T")
 
 def analyze_logs(logs: Sequence[Path], *, json: bool, lenient: bool) -> int:
     """Print the overview of one log, or a row for each of several; return the exit status."""
-    paths, several = _find_logs(logs)
+    paths, several = find_logs(logs)
     if not several:
-        data = overview_of(_read(paths[0], lenient))
+        data = overview_of(read_one(paths[0], lenient))
         if json:
-            _print_json(data)
+            print_json(data)
         else:
             print_overview(make_console(), data)
         return 0
-    found, unreadable = _read_all(paths, lenient, lambda call: (CallRow.of(call), overview_of(call) if json else None))
+    found, unreadable = read_all(paths, lenient, lambda call: (CallRow.of(call), overview_of(call) if json else None))
     if json:
         totals = Totals.of([row for row, _ in found.values()]).to_json()
         calls = [data for _, data in found.values()]
-        _print_json({"calls": calls, "totals": totals, "unreadable": {str(p): e for p, e in unreadable.items()}})
+        print_json({"calls": calls, "totals": totals, "unreadable": {str(p): e for p, e in unreadable.items()}})
     else:
         print_rows(make_console(), [row for row, _ in found.values()])
     return FAILED if unreadable else 0
@@ -61,19 +59,19 @@ def check_logs(logs: Sequence[Path], *, slo: Path | None, json: bool, junit: Pat
         sys.stdout.write(slo_template())
         return 0
     limits = load_slo(slo)
-    paths, several = _find_logs(logs)
+    paths, several = find_logs(logs)
     found: dict[Path, list[Verdict]]
     unreadable: dict[Path, str] = {}
     if several:
-        found, unreadable = _read_all(paths, lenient, lambda call: check(call, limits))
+        found, unreadable = read_all(paths, lenient, lambda call: check(call, limits))
     else:
-        found = {paths[0]: check(_read(paths[0], lenient), limits)}
+        found = {paths[0]: check(read_one(paths[0], lenient), limits)}
     if junit is not None:
         results: list[tuple[Path, Sequence[Verdict] | str]] = [*found.items(), *unreadable.items()]
         junit.write_bytes(junit_report(results))
     if json:
         judged = {str(path): _verdicts(verdicts) for path, verdicts in found.items()}
-        _print_json({**judged, **{str(path): {"passed": False, "error": words} for path, words in unreadable.items()}})
+        print_json({**judged, **{str(path): {"passed": False, "error": words} for path, words in unreadable.items()}})
     else:
         console = make_console()
         for path, verdicts in found.items():
@@ -89,30 +87,9 @@ def _verdicts(verdicts: list[Verdict]) -> dict[str, object]:
     return {"passed": passed(verdicts), "faults": faults(verdicts), "verdicts": listed}
 
 
-def compare_logs(expected: Path, actual: Path, *, slo: Path | None, json: bool, lenient: bool) -> int:
-    """Print what differs between two calls, or two folders of calls; return the exit status."""
-    limits = load_slo(slo)
-    sides: list[list[CallFacts]] = []
-    complete = True
-    for given in (expected, actual):
-        paths, several = _find_logs([given])
-        if several:
-            found, unreadable = _read_all(paths, lenient, lambda call: CallFacts.of(call, limits))
-            sides.append(list(found.values()))
-            complete = complete and not unreadable
-        else:
-            sides.append([CallFacts.of(_read(paths[0], lenient), limits)])
-    comparison = compare_calls(*sides)
-    if json:
-        _print_json(comparison.to_json())
-    else:
-        print_comparison(make_console(), comparison, str(expected), str(actual))
-    return 0 if complete else FAILED
-
-
 def tell_timeline(log: Path, *, output: Path | None, lenient: bool) -> int:
     """Print or write the timeline of a log; return the exit status."""
-    with _refusing(log), _progress([] if output is None else [log]) as progress:
+    with refusing(log), _progress([] if output is None else [log]) as progress:
         reader = LogReader(log, lenient=lenient, on_progress=progress(log))
         lines = (f"{line}\n" for line in timeline_of(reader))
         if output is None:
@@ -127,7 +104,7 @@ def tell_timeline(log: Path, *, output: Path | None, lenient: bool) -> int:
     return 0
 
 
-def _find_logs(given: Sequence[Path]) -> tuple[list[Path], bool]:
+def find_logs(given: Sequence[Path]) -> tuple[list[Path], bool]:
     """Find the logs; tell, too, whether several were asked for, if only by a folder of one."""
     if not given:
         raise ConfigError("LOG", "expected a log or a folder of logs, got none")
@@ -145,16 +122,22 @@ def _find_logs(given: Sequence[Path]) -> tuple[list[Path], bool]:
     return list(dict.fromkeys(paths)), len(paths) > 1 or given[0].is_dir()
 
 
-def _read(path: Path, lenient: bool) -> Call:
-    with _refusing(path), _progress([path]) as progress:
+def read_one(path: Path, lenient: bool) -> Call:
+    """Read the log of a call; ``ConfigError`` where it is none."""
+    with refusing(path), _progress([path]) as progress:
         call = read_call(path, lenient=lenient, on_progress=progress(path))
-    if call.accounts.gateway:
-        raise ConfigError(str(path), GATEWAY_LOG)
+    refuse_gateway(call)
     return call
 
 
+def refuse_gateway(call: Call) -> None:
+    """Let only the log of a call pass."""
+    if call.accounts.gateway:
+        raise ConfigError(str(call.path), GATEWAY_LOG)
+
+
 @contextmanager
-def _refusing(path: Path) -> Iterator[None]:
+def refusing(path: Path) -> Iterator[None]:
     """Make a log that cannot be read a command that could not run as asked."""
     try:
         yield
@@ -162,7 +145,7 @@ def _refusing(path: Path) -> Iterator[None]:
         raise ConfigError(str(path), f"{error} (--lenient skips such lines)") from error
 
 
-def _read_all(paths: Sequence[Path], lenient: bool, keep: Callable[[Call], T]) -> tuple[dict[Path, T], dict[Path, str]]:
+def read_all(paths: Sequence[Path], lenient: bool, keep: Callable[[Call], T]) -> tuple[dict[Path, T], dict[Path, str]]:
     """Read several logs, keeping of each what is wanted; those that cannot be read are told, and do not stop it."""
     found: dict[Path, T] = {}
     unreadable: dict[Path, str] = {}
@@ -200,5 +183,6 @@ def _progress(paths: Sequence[Path]) -> Iterator[Callable[[Path], Callable[[int]
         yield lambda path: lambda read_bytes: bars.update(task, completed=before[path] + read_bytes)
 
 
-def _print_json(data: object) -> None:
+def print_json(data: object) -> None:
+    """Print data as JSON."""
     sys.stdout.buffer.write(orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS) + b"\n")

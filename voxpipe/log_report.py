@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from voxpipe.analysis.report import content_of, gather, page_of
+from voxpipe.analysis.report import Material, content_of, gather, page_of
 from voxpipe.analysis.slo import load_slo
-from voxpipe.errors import ConfigError, RecordError
-from voxpipe.log_commands import GATEWAY_LOG
+from voxpipe.errors import ConfigError
+from voxpipe.log_commands import refuse_gateway, refusing
 
 PRIVATE = 0o640
 """As private as the log: it is what people said."""
+Begin = Callable[[str, int], Callable[[int], None]]
+"""Begins a bar of that name and length; what it returns is told how much is done."""
 
 
 def write_report(log: Path, output: Path | None, *, audio: bool, slo: Path | None, lenient: bool) -> int:
@@ -24,27 +26,37 @@ def write_report(log: Path, output: Path | None, *, audio: bool, slo: Path | Non
     out = log.with_suffix(".html") if output is None else output
     if not log.is_file():
         raise ConfigError(str(log), "expected the log of a call, found " + ("a folder" if log.is_dir() else "no file"))
-    if out.exists() and out.samefile(log):
-        raise ConfigError("--output", f"expected another file than the log, got {out}")
-    if not out.parent.is_dir():
-        raise ConfigError("--output", f"expected a folder to write to, found none at {out.parent}")
+    refuse_place("--output", out, [log])
     limits = load_slo(slo)
-    with _progress() as progress:
-        try:
-            material = gather(log, lenient=lenient, on_progress=progress("reading", log.stat().st_size))
-        except RecordError as error:
-            raise ConfigError(str(log), f"{error} (--lenient skips such lines)") from error
-        with material:
-            if material.call.accounts.gateway:
-                raise ConfigError(str(log), GATEWAY_LOG)
-            drawn = progress("drawing", material.call.duration_ns)
-            page = page_of(content_of(material, limits, audio=audio, on_progress=drawn))
-    _write(out, page)
+    with page_progress() as progress, gather_call(log, lenient, progress) as material:
+        drawn = progress("drawing", material.call.duration_ns)
+        page = page_of(content_of(material, limits, audio=audio, on_progress=drawn))
+    write_page(out, page)
     Console(highlight=False).print(f"{out} ({len(page) / 1e6:.1f} MB)", markup=False, soft_wrap=True)
     return 0
 
 
-def _write(path: Path, page: bytes) -> None:
+def refuse_place(option: str, out: Path, logs: Sequence[Path]) -> None:
+    """Refuse a page where it would overwrite a log, or can not be written, before anything is read."""
+    if out.exists() and any(out.samefile(log) for log in logs):
+        raise ConfigError(option, f"expected another file than the log, got {out}")
+    if not out.parent.is_dir():
+        raise ConfigError(option, f"expected a folder to write to, found none at {out.parent}")
+
+
+def gather_call(log: Path, lenient: bool, progress: Begin) -> Material:
+    """Read the log of a call with all that a timeline shows; ``ConfigError`` where it is none."""
+    with refusing(log):
+        material = gather(log, lenient=lenient, on_progress=progress(f"reading {log.name}", log.stat().st_size))
+    try:
+        refuse_gateway(material.call)
+    except ConfigError:
+        material.tracks.close()
+        raise
+    return material
+
+
+def write_page(path: Path, page: bytes) -> None:
     """Write the page beside its place and move it there, so that no half of one is ever found."""
     unfinished = path.with_name(f"{path.name}.part")
     with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE), "wb") as file:
@@ -53,7 +65,7 @@ def _write(path: Path, page: bytes) -> None:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
+def page_progress() -> Iterator[Begin]:
     """Show how far it is, on standard error, where somebody looks."""
     console = Console(stderr=True)
     if not console.is_terminal:

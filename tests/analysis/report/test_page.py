@@ -47,19 +47,19 @@ async def test_the_numbers_are_those_of_the_commands(make_call: CallMaker, autoj
     data = data_of(page_text(content_of_log(log, slo=slo)))
     overview = json.loads(json.dumps(overview_of(call)))
     overview["log"]["path"] = log.name
-    assert data["overview"] == overview
+    assert data["calls"][0]["overview"] == overview
     assert data["verdicts"] == json.loads(json.dumps([verdict.to_json() for verdict in check(call, slo)]))
     assert data["passed"] is False
-    assert data["duration_ns"] == call.duration_ns
-    callers = [turn for turn in data["lanes"]["turns"] if turn["speaker"] == "caller"]
+    assert data["calls"][0]["duration_ns"] == call.duration_ns
+    callers = [turn for turn in data["calls"][0]["lanes"]["turns"] if turn["speaker"] == "caller"]
     for turn, account in zip(callers, call.accounts.caller.turns, strict=True):
         assert turn["marks_ns"]["played"] == account.marks.played
         assert turn["begin_ns"] == account.started_ns
         parts = list(turn["marks_ns"].values())
         assert parts[-1] - parts[0] == account.marks.whole_ns
-    (cut,) = data["lanes"]["cuts"]
+    (cut,) = data["calls"][0]["lanes"]["cuts"]
     assert cut["silent_ns"] == call.accounts.interruptions.found[0].silent_ns
-    for turn, told in zip(data["lanes"]["turns"], data["overview"]["turns"], strict=True):
+    for turn, told in zip(data["calls"][0]["lanes"]["turns"], data["calls"][0]["overview"]["turns"], strict=True):
         assert (turn["line"], turn["speaker"]) == (told["line"], told["speaker"])
 
 
@@ -71,13 +71,13 @@ async def test_a_prompt_is_shown_where_it_was_played(make_call: CallMaker, autoj
     script = Script(audio=silence(6_000))
     call = await make_call(script, leg={"welcome_wav": str(welcome)}, session={"greeting": "Say hello."}, log=log)
     content = content_of_log(log_of(call))
-    (prompt,) = content.data["lanes"]["prompts"]
+    (prompt,) = content.data["calls"][0]["lanes"]["prompts"]
     assert prompt["name"] == "welcome"
     assert prompt["begin_ns"] / NS_PER_S == pytest.approx(call.phone.spoken[0], abs=0.03)
     assert prompt["end_ns"] - prompt["begin_ns"] == NS_PER_S
-    (turn,) = content.data["lanes"]["turns"]
+    (turn,) = content.data["calls"][0]["lanes"]["turns"]
     assert turn["begin_ns"] >= prompt["end_ns"] - 20_000_000
-    agent = base64.b64decode(content.data["waves"]["downlink"]["pyramid"][0])
+    agent = base64.b64decode(content.data["calls"][0]["waves"]["downlink"]["pyramid"][0])
     first = next(number for number, peak in enumerate(agent) if peak) // 2 * 2_000_000
     assert first == pytest.approx(turn["begin_ns"], abs=60_000_000)
 
@@ -116,7 +116,7 @@ def test_nothing_that_was_said_can_leave_its_block(tmp_path: Path) -> None:
     data = blocks(hostile)["data"]
     assert not re.search(r"[<>&\u2028\u2029]", data)
     told = json.loads(data)
-    assert told["overview"]["turns"][0]["transcript"] == HOSTILE
+    assert told["calls"][0]["overview"]["turns"][0]["transcript"] == HOSTILE
     assert told["events"]["types"].count(HOSTILE) == 1
     assert "<title>&lt;b&gt;&amp;.jsonl</title>" in hostile
 
@@ -151,8 +151,10 @@ def test_the_page_may_reach_nothing_and_run_nothing_but_its_own_script(tmp_path:
 def test_every_file_of_the_page_is_in_it() -> None:
     """No script or style lies beside the others without being used."""
     names = {path.name for path in resources.files(page_module.__package__).iterdir()}
-    used = {*page_module.STYLES, *page_module.SCRIPTS}
-    assert {name for name in names if name.endswith((".css", ".js"))} == used
+    sheets = (page_module.CALL_SHEET, page_module.PAIR_SHEET, page_module.FOLDERS_SHEET)
+    used = {name for sheet in sheets for name in (sheet.main, *sheet.styles, *sheet.scripts)}
+    used |= {f"{name}.html" for name in (*page_module.INCLUDED, "shell")}
+    assert {name for name in names if name.endswith((".css", ".js", ".html"))} == used
 
 
 def test_the_same_log_makes_the_same_page(tmp_path: Path) -> None:
@@ -189,9 +191,9 @@ def test_a_plain_log_without_audio_makes_a_page(tmp_path: Path, camel: bool) -> 
     log.configure(beta_session() if camel else ga_session())
     content = content_of_log(conversation(log).write(tmp_path / "plain.jsonl"))
     assert content.sound is None
-    assert {wave["kind"] for wave in content.data["waves"].values()} == {"none"}
-    assert [turn["speaker"] for turn in content.data["lanes"]["turns"]] == ["caller", "agent"] * 5
-    assert content.data["overview"]["turns"][0]["transcript"] == "hello"
+    assert {wave["kind"] for wave in content.data["calls"][0]["waves"].values()} == {"none"}
+    assert [turn["speaker"] for turn in content.data["calls"][0]["lanes"]["turns"]] == ["caller", "agent"] * 5
+    assert content.data["calls"][0]["overview"]["turns"][0]["transcript"] == "hello"
 
 
 def test_a_plain_log_with_audio_inline_is_played(tmp_path: Path) -> None:
@@ -200,8 +202,8 @@ def test_a_plain_log_with_audio_inline_is_played(tmp_path: Path) -> None:
     log.configure(ga_session())
     voice = b"\x00\x20\x00\xe0" * 240
     content = content_of_log(conversation(log, voice=voice).write(tmp_path / "plain.jsonl"))
-    assert {wave["kind"] for wave in content.data["waves"].values()} == {"inline"}
-    level = base64.b64decode(content.data["waves"]["uplink"]["pyramid"][0])
+    assert {wave["kind"] for wave in content.data["calls"][0]["waves"].values()} == {"inline"}
+    level = base64.b64decode(content.data["calls"][0]["waves"]["uplink"]["pyramid"][0])
     assert max(level) == 128
     assert content.sound is not None
     assert content.sound.startswith(b"OggS")
@@ -217,12 +219,12 @@ def test_a_log_of_days_is_not_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(sound, "LONGEST_SOUND_NS", 20 * NS_PER_S)
     content = content_of_log(log.write(tmp_path / "call.jsonl"))
     assert content.sound is None
-    assert {wave["kind"] for wave in content.data["waves"].values()} == {"inline"}
+    assert {wave["kind"] for wave in content.data["calls"][0]["waves"].values()} == {"inline"}
     log.add("connection.opened", after_s=400 * 86_400)
     content = content_of_log(log.write(tmp_path / "days.jsonl"))
     assert content.sound is None
-    assert {wave["kind"] for wave in content.data["waves"].values()} == {"too long"}
-    assert len(content.data["lanes"]["turns"]) == 10
+    assert {wave["kind"] for wave in content.data["calls"][0]["waves"].values()} == {"too long"}
+    assert len(content.data["calls"][0]["lanes"]["turns"]) == 10
 
 
 async def test_a_torn_log_makes_a_page_that_says_so(make_call: CallMaker, autojump_clock: Any, tmp_path: Path) -> None:
@@ -231,15 +233,15 @@ async def test_a_torn_log_makes_a_page_that_says_so(make_call: CallMaker, autoju
     whole = log.read_bytes()
     log.write_bytes(whole[: len(whole) * 2 // 3])
     content = content_of_log(log)
-    assert content.data["overview"]["log"]["torn_last_line"] is True
+    assert content.data["calls"][0]["overview"]["log"]["torn_last_line"] is True
     complete = next(verdict for verdict in content.data["verdicts"] if verdict["name"] == "the log is complete")
     assert complete["status"] == "fails"
-    assert content.data["lanes"]["turns"]
+    assert content.data["calls"][0]["lanes"]["turns"]
     lines = whole.splitlines(keepends=True)
     log.write_bytes(b"".join([*lines[:5], b"{no json\n", *lines[5:]]))
     with pytest.raises(RecordError, match="line 6"):
         content_of_log(log)
-    assert content_of_log(log, lenient=True).data["overview"]["log"]["skipped_lines"] == 1
+    assert content_of_log(log, lenient=True).data["calls"][0]["overview"]["log"]["skipped_lines"] == 1
 
 
 def test_a_log_of_nothing_but_its_beginning_makes_a_page(tmp_path: Path) -> None:
@@ -247,8 +249,8 @@ def test_a_log_of_nothing_but_its_beginning_makes_a_page(tmp_path: Path) -> None
     log = PlainLog()
     log.add("connection.opened", {"url": "wss://provider.test"})
     content = content_of_log(log.write(tmp_path / "short.jsonl"))
-    assert content.data["duration_ns"] == 0
-    assert content.data["lanes"]["turns"] == []
+    assert content.data["calls"][0]["duration_ns"] == 0
+    assert content.data["calls"][0]["lanes"]["turns"] == []
     assert len(page_of(content)) > 10_000
 
 

@@ -76,7 +76,7 @@ async def test_the_page_plays_what_caller_and_agent_said_when_the_caller_heard_i
     content = content_of_log(log_of(talk))
     samples, rate_hz = sound_of(content)
     assert rate_hz == 24_000
-    assert len(samples) / rate_hz == pytest.approx(content.data["duration_ns"] / NS_PER_S, abs=1)
+    assert len(samples) / rate_hz == pytest.approx(content.data["calls"][0]["duration_ns"] / NS_PER_S, abs=1)
     near(loud_frames(samples[:, 1], rate_hz), loud_frames(heard_by(talk), 8_000))
     spoken = loud_frames(np.frombuffer(TALK.audio, "<i2"), 8_000)
     near(loud_frames(samples[:, 0], rate_hz), spoken)
@@ -92,7 +92,7 @@ async def test_waveforms_are_loud_where_the_sound_is(talk: VirtualCall, autojump
         assert wave["kind"] == audio
         bins = wave["levels"][0]
         assert wave["bin_ms"] == 2
-        assert len(bins) == -(-content.data["duration_ns"] // 2_000_000)
+        assert len(bins) == -(-content.data["calls"][0]["duration_ns"] // 2_000_000)
         frames = {int(number) // 10 for number in np.flatnonzero(bins[:, 0] > 60)}
         near(frames, loud_frames(expected[side], 8_000))
         for narrow, wide in zip(wave["levels"], wave["levels"][1:], strict=False):
@@ -103,7 +103,7 @@ async def test_waveforms_are_loud_where_the_sound_is(talk: VirtualCall, autojump
 
 def waves_of(content: Content) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each side's wave, its levels as arrays of peak and RMS."""
-    for side, wave in content.data["waves"].items():
+    for side, wave in content.data["calls"][0]["waves"].items():
         levels = [np.frombuffer(base64.b64decode(level), np.uint8).reshape(-1, 2) for level in wave["pyramid"]]
         yield side, {**wave, "levels": levels}
 

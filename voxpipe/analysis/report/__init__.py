@@ -8,7 +8,8 @@
            log        peaks, sound, ogg: drawn and recorded
                       event_rows: the raw events
 
-The page itself is hand-written: page.html, the .css and the .js files beside this one, put into it as they are.
+The pages are hand-written: the .html, .css and .js files beside this one, put into them as they are; ``page.Sheet``
+names those of each kind of page, and pair.py makes the page of a comparison.
 """
 
 from __future__ import annotations

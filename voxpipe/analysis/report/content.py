@@ -27,9 +27,12 @@ from voxpipe.analysis.slo import Slo
 from voxpipe.analysis.timeline import Line, timeline_of
 
 Progress = Callable[[int], None]
+LEGEND = {"parts": list(PARTS), "words": {**LATENCY_WORDS, **PART_WORDS}}
+"""What the parts of a latency are, for every page."""
 
 
-def _ignore(_done: int) -> None: ...
+def ignore(_done: int) -> None:
+    """Show nobody how far it is."""
 
 
 @attrs.frozen
@@ -58,7 +61,7 @@ class Material:
         self.tracks.close()
 
 
-def gather(log: Path, *, lenient: bool = False, on_progress: Progress = _ignore) -> Material:
+def gather(log: Path, *, lenient: bool = False, on_progress: Progress = ignore) -> Material:
     """Read a log. ``RecordError`` and ``OSError`` as in ``read_call``."""
     reader = LogReader(log, lenient=lenient, on_progress=on_progress)
     accounts, rows = CallAccounts(), EventRows()
@@ -79,28 +82,38 @@ def gather(log: Path, *, lenient: bool = False, on_progress: Progress = _ignore)
 
 
 def content_of(
-    material: Material, slo: Slo | None = None, *, audio: bool = True, on_progress: Progress = _ignore
+    material: Material, slo: Slo | None = None, *, audio: bool = True, on_progress: Progress = ignore
 ) -> Content:
     """Make a page's data of a log; ``on_progress`` is told the nanoseconds of the call that are drawn. Blocks."""
-    call, limits = material.call, slo or Slo()
-    verdicts = check(call, limits)
-    overview = overview_of(call)
-    overview["log"]["path"] = call.path.name  # where it lies is the reader's business, and changes
-    waves, sound = _draw(material, audio=audio, on_progress=on_progress)
+    verdicts = check(material.call, slo or Slo())
+    drawn, sound = draw_call(material, slo, audio=audio, on_progress=on_progress)
     data = {
-        "overview": overview,
+        "calls": [drawn],
         "verdicts": [verdict.to_json() for verdict in verdicts],
         "passed": passed(verdicts),
         "faults": faults(verdicts),
-        "duration_ns": call.duration_ns,
-        "lanes": lanes_of(call, limits, material.tracks.strange),
-        "story": [line_to_json(line) for line in material.story],
         "events": material.rows.to_json(),
-        "waves": {side: _wave(wave) for side, wave in waves.items()},
-        "parts": list(PARTS),
-        "words": {**LATENCY_WORDS, **PART_WORDS},
+        **LEGEND,
     }
     return Content(data, sound)
+
+
+def draw_call(
+    material: Material, slo: Slo | None = None, *, audio: bool = True, on_progress: Progress = ignore
+) -> tuple[dict[str, Any], bytes | None]:
+    """Make of a log what a timeline shows, and its sound (Ogg Vorbis); as ``content_of`` else."""
+    call = material.call
+    overview = overview_of(call)
+    overview["log"]["path"] = call.path.name  # where it lies is the reader's business, and changes
+    waves, sound = _draw(material, audio=audio, on_progress=on_progress)
+    drawn = {
+        "overview": overview,
+        "duration_ns": call.duration_ns,
+        "lanes": lanes_of(call, slo or Slo(), material.tracks.strange),
+        "story": [line_to_json(line) for line in material.story],
+        "waves": {side: _wave(wave) for side, wave in waves.items()},
+    }
+    return drawn, sound
 
 
 def _draw(material: Material, *, audio: bool, on_progress: Progress) -> tuple[dict[str, Wave], bytes | None]:

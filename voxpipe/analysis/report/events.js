@@ -5,7 +5,7 @@ const EVENTS = DATA.events.rows.map(([line, micros, direction, type, content]) =
   folded: Array.isArray(content), last: Array.isArray(content) ? content[2] : line,
 }));
 const HARMFUL = /error|fail|crash|refused|overrun|underrun|suspect|lost|unanswered|unsupported/;
-const STORY = new Map(DATA.story.map(([line, , , lane, words, count]) => [line, { lane, words: count > 1 ? `${words} (${count} times)` : words }]));
+const STORY = new Map(CALL.story.map(([line, , , lane, words, count]) => [line, { lane, words: count > 1 ? `${words} (${count} times)` : words }]));
 const told = (event) => (event.folded ? undefined : STORY.get(event.line));
 let found = EVENTS, chosen = -1;
 

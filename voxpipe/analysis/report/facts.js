@@ -1,6 +1,6 @@
 // The head of the page and the verdicts: what the commands analyze and check tell, laid out.
 function title() {
-  const began = OVERVIEW.call.started_at, log = OVERVIEW.log;
+  const began = CALL.overview.call.started_at, log = CALL.overview.log;
   const when = /^(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}:\d{2})/.exec(began);
   byId("title").textContent = when ? `Call of ${when[1]}, ${when[2]}${/(Z|[+-]00:00)$/.test(began) ? " UTC" : ""}` : "Call";
   byId("subtitle").textContent = `${log.path} · ${log.shape}, ${counted(log.lines, "line")}`;
@@ -12,24 +12,24 @@ function outcome() {
   const state = DATA.passed ? "Nothing fails." : `${counted(failing, "check fails", "checks fail")}.`;
   byId("outcome").append(make("p", {},
     make("span", { class: `state ${DATA.passed ? "holds" : "fails"}` }, state),
-    make("span", { class: "muted" }, ` ${count("holds")} hold, ${count("unknown")} unknown. Ended because: ${OVERVIEW.call.ended_because}.`)));
+    make("span", { class: "muted" }, ` ${count("holds")} hold, ${count("unknown")} unknown. Ended because: ${CALL.overview.call.ended_because}.`)));
   for (const fault of DATA.faults) byId("outcome").append(make("p", { class: "fails" }, fault));
 }
 
 function facts() {
-  const { latencies_ms: latencies, turns, tokens, losses } = OVERVIEW;
+  const { latencies_ms: latencies, turns, tokens, losses } = CALL.overview;
   const of = (speaker) => turns.filter((turn) => turn.speaker === speaker).length;
   const ms = (value) => (known(value) ? span(value * NS_PER_MS) : "unknown");
   const spread = (found, otherwise) => [ms(found.median_ms), known(found.median_ms) ? `median of ${found.count}, 95 % within ${ms(found.p95_ms)}` : otherwise];
-  const errors = OVERVIEW.errors.filter((error) => !error.harmless).reduce((sum, error) => sum + error.count, 0);
+  const errors = CALL.overview.errors.filter((error) => !error.harmless).reduce((sum, error) => sum + error.count, 0);
   const lost = known(losses) ? losses.filter((loss) => loss.records) : null;
-  const session = OVERVIEW.session.confirmed ?? OVERVIEW.session.provider_defaults;
+  const session = CALL.overview.session.confirmed ?? CALL.overview.session.provider_defaults;
   const answer = latencies.answer.count ? latencies.answer : latencies.first_audio;
   const tiles = [
-    ["Lasted", DATA.duration_ns < 60 * NS_PER_S ? span(DATA.duration_ns) : clock(DATA.duration_ns, 1), `${counted(of("caller"), "turn")} of the caller, ${of("agent")} of the agent`],
+    ["Lasted", CALL.duration_ns < 60 * NS_PER_S ? span(CALL.duration_ns) : clock(CALL.duration_ns, 1), `${counted(of("caller"), "turn")} of the caller, ${of("agent")} of the agent`],
     ["Latency of a turn", ...spread(latencies.turn, of("caller") ? "no turn is known in whole" : null)],
     ["After the turn’s end", ...spread(answer, of("caller") ? "no turn is known to be answered" : null)],
-    ["Interruptions", grouped(OVERVIEW.interruptions.length), known(latencies.barge_in.max_ms) ? `silent after ${ms(latencies.barge_in.max_ms)} at most` : null],
+    ["Interruptions", grouped(CALL.overview.interruptions.length), known(latencies.barge_in.max_ms) ? `silent after ${ms(latencies.barge_in.max_ms)} at most` : null],
     ["Losses", lost === null ? "unknown" : lost.length ? lost.map((loss) => loss.name).join(", ") : "none", lost?.length ? lost.map((loss) => `${grouped(loss.total)} ${loss.unit}`).join(", ") : null],
     ["Errors", grouped(errors), null],
     ["Model", session?.model ?? "unknown", session?.voice ? `voice ${shown(session.voice)}` : null],
@@ -57,12 +57,6 @@ function verdicts() {
   byId("checks").querySelector("div").append(make("table", {}, make("tbody", {}, ...rows)));
 }
 
-function table(columns, rows) {
-  const head = make("tr", {}, ...columns.map(([name, kind]) => make("th", { scope: "col", class: kind }, name)));
-  const body = rows.map((cells) => make("tr", {}, ...cells.map((cell, index) => make("td", { class: columns[index][1] }, cell))));
-  return make("table", {}, make("thead", {}, head), make("tbody", {}, ...body));
-}
-
 function format(value) {
   if (!known(value) || typeof value !== "object") return shown(value);
   const { name, ...rest } = value, facts = Object.entries(rest).filter(([, fact]) => known(fact));
@@ -70,7 +64,7 @@ function format(value) {
 }
 
 function details() {
-  const { requested, confirmed, provider_defaults: defaults } = OVERVIEW.session;
+  const { requested, confirmed, provider_defaults: defaults } = CALL.overview.session;
   const right = confirmed ?? defaults, names = Object.keys(requested ?? right ?? {}).filter((name) => name !== "line_no");
   const told = (session, name) => (session ? (name.endsWith("link") ? format(session[name]) : shown(session[name])) : "nothing");
   const facts = names.map((name) => [name.replaceAll("_", " "), told(requested, name), told(right, name)]);
@@ -78,7 +72,7 @@ function details() {
     ? table([["", ""], ["Asked for", ""], [confirmed || !defaults ? "Confirmed" : "The provider’s defaults", ""]], facts)
     : make("p", { class: "muted" }, "The log does not tell of a session’s configuration."));
   const ms = (value) => (known(value) ? value.toFixed(1) : "unknown");
-  const rows = Object.entries(OVERVIEW.latencies_ms).map(([name, found]) => [
+  const rows = Object.entries(CALL.overview.latencies_ms).map(([name, found]) => [
     name.replaceAll("_", " "), String(found.count), String(found.unknown), ms(found.median_ms), ms(found.p95_ms), ms(found.max_ms), DATA.words[name] ?? "",
   ]);
   const columns = [["In milliseconds", ""], ...["known", "unknown", "median", "95 %", "most"].map((name) => [name, "number"]), ["From, to", "muted"]];

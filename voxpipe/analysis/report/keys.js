@@ -1,4 +1,4 @@
-// What mouse, touch and keyboard do; and the beginning of everything.
+// What mouse, touch and keyboard do in the timeline.
 const DRAG_PX = 4;
 const pointers = new Map();
 let drag = null, pinched = 0;
@@ -7,9 +7,12 @@ const stageX = (event) => event.clientX - byId("stage").getBoundingClientRect().
 
 // Play a mark, or the place that was clicked within it; a mark without a sound of its own shows its event.
 function activate(mark, ns) {
-  if ((mark.kind === "dot" || mark.kind === "tools") && mark.line) showLine(mark.line);
-  else seek(ns ?? mark.begin, true);
+  if (SHOW_LINE && (mark.kind === "dot" || mark.kind === "tools") && mark.line) SHOW_LINE(mark.line);
+  else seek(ns ?? beginOf(mark), true, mark.call);
 }
+
+// The call whose lanes are at a height of the stage.
+const callAt = (y) => CALLS.find((call) => y < call.bottom) ?? CALLS.at(-1);
 
 function press(event) {
   if (event.button) return;
@@ -48,7 +51,7 @@ function release(event) {
   drag = null;
   if (!pressed || pressed.moved || event.type !== "pointerup") return;
   const ns = toNs(stageX(event));
-  if (!pressed.mark?.isConnected) return seek(ns, true);
+  if (!pressed.mark?.isConnected) return seek(ns, true, callAt(event.clientY - byId("stage").getBoundingClientRect().top));
   pressed.mark.focus({ preventScroll: true });
   showTip(pressed.mark);
   return activate(pressed.mark.group.marks[0], pressed.mark.group.marks[0].kind === "turn" ? ns : undefined);
@@ -100,7 +103,7 @@ function listenToChart() {
     if (mark && event.detail === 0) activate(mark.group.marks[0]);
   });
   const centre = (event) => {
-    const box = map.getBoundingClientRect(), ns = ((event.clientX - box.left) / box.width) * DURATION_NS;
+    const box = map.getBoundingClientRect(), ns = ((event.clientX - box.left) / box.width) * AXIS.end;
     show(ns - shownNs() / 2, ns + shownNs() / 2);
   };
   map.addEventListener("pointerdown", (event) => {
@@ -120,7 +123,6 @@ const KEYS = {
   n: () => step(1),
   p: () => step(-1),
   " ": toggle,
-  "/": () => byId("filter").focus(),
   "?": () => byId("keys").showModal(),
 };
 
@@ -138,13 +140,19 @@ function pressKey(event) {
   if (event.key.startsWith("Arrow") && target.closest("#detail, #session, #latencies")) return;
   let act = KEYS[event.key];
   if (mark && event.key === "Enter") act = () => activate(mark);
-  if (mark && event.key === "e" && mark.line) act = () => showLine(mark.line);
+  if (mark && SHOW_LINE && event.key === "e" && mark.line) act = () => SHOW_LINE(mark.line);
   if (event.key === "Escape") act = hideTip;
   if (target.closest("#chart") && event.key === "Home") act = () => show(0, shownNs());
-  if (target.closest("#chart") && event.key === "End") act = () => show(DURATION_NS - shownNs(), DURATION_NS);
+  if (target.closest("#chart") && event.key === "End") act = () => show(AXIS.end - shownNs(), AXIS.end);
   if (!act) return;
   event.preventDefault();
   act();
+}
+
+// A key that only this page has; without `act` it is one of a mark's.
+function addKey(name, meaning, act) {
+  if (act) KEYS[name] = act;
+  document.querySelector("#keys dl").append(make("dt", {}, make("kbd", {}, name)), make("dd", {}, meaning));
 }
 
 function listen() {
@@ -154,9 +162,11 @@ function listen() {
   byId("fit").addEventListener("click", wholeCall);
   byId("help").addEventListener("click", KEYS["?"]);
   byId("play").addEventListener("click", toggle);
-  byId("speed").addEventListener("change", (event) => (AUDIO.playbackRate = Number(event.target.value)));
-  ["play", "pause", "ended"].forEach((name) => AUDIO.addEventListener(name, tellState));
-  AUDIO.addEventListener("seeked", placeCursor);
+  byId("speed").addEventListener("change", (event) => (heard.audio.playbackRate = Number(event.target.value)));
+  for (const { audio } of CALLS) {
+    ["play", "pause", "ended"].forEach((name) => audio.addEventListener(name, tellState));
+    audio.addEventListener("seeked", placeCursor);
+  }
   window.addEventListener("beforeprint", () => {
     document.querySelectorAll("details").forEach((one) => (one.open = true));
     wholeCall();
@@ -169,25 +179,16 @@ function listen() {
   });
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   listenToChart();
-  listenToEvents();
 }
 
-function beginPage() {
-  title();
-  outcome();
-  facts();
-  verdicts();
-  details();
+// Draw for the first time what every page has, and listen.
+function beginTimeline() {
+  sortMarks();
   layLanes();
-  turnTable();
-  tellFound();
-  const silent = "This page has no audio. ";
-  byId("chart-help").textContent = `${HAS_SOUND ? "Click to play there. " : silent}Drag or arrow keys move, + and − zoom, n and p go from turn to turn; ? shows all keys.`;
-  byId("colophon").textContent = "Made by voxpipe report from the log alone. Nothing in this page is loaded from or sent to anywhere.";
-  drawers.push(drawChart, drawMap, placeBrush, drawMarks, placeCursor, placeHair, drawRows);
+  const silent = HAS_SOUND ? "Click to play there. " : "This page has no audio. ";
+  byId("chart-help").textContent = `${silent}Drag or arrow keys move, + and − zoom, n and p go from turn to turn; ? shows all keys.`;
+  drawers.push(drawChart, drawMap, placeBrush, drawMarks, placeCursor, placeHair);
   listen();
   redraw();
   setTimeout(loadSound); // after the first picture: an hour of sound takes a moment to unpack
 }
-
-beginPage();

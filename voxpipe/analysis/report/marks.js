@@ -16,9 +16,9 @@ function partsTable(marks) {
   return make("table", {}, ...rows);
 }
 
-function turnMark(turn, index) {
-  const told = OVERVIEW.turns[index], caller = turn.speaker === "caller";
-  const begin = turn.begin_ns ?? turn.end_ns ?? turn.created_ns, end = turn.end_ns ?? (known(turn.begin_ns) ? DURATION_NS : begin);
+function turnMark(turn, index, { overview, duration_ns: duration }) {
+  const told = overview.turns[index], caller = turn.speaker === "caller";
+  const begin = turn.begin_ns ?? turn.end_ns ?? turn.created_ns, end = turn.end_ns ?? (known(turn.begin_ns) ? duration : begin);
   const words = told.transcript ?? (caller ? (turn.trouble ?? "no transcript") : told.cut ? "cut" : "no words");
   const facts = [];
   if (!caller && told.cut) facts.push("cut by the caller");
@@ -43,8 +43,8 @@ function latencyMark(bar) {
   };
 }
 
-function cutMark(cut) {
-  const told = OVERVIEW.interruptions.find((one) => one.line === cut.line) ?? {};
+function cutMark(cut, index, { overview }) {
+  const told = overview.interruptions.find((one) => one.line === cut.line) ?? {};
   const at = cut.silent_ns ?? cut.began_ns, heard = Object.values(told.played_ms ?? {});
   const facts = [known(told.silence_ns) ? `silent after ${span(told.silence_ns)}` : "when it fell silent is unknown"];
   if (heard.length) facts.push(`${heard.map((ms) => `${ms} ms`).join(", ")} heard of it`);
@@ -53,8 +53,8 @@ function cutMark(cut) {
   return { key: `cut${cut.line}`, lane: "agent", kind: "cut", begin: at, end: at, line: cut.line, title: "The agent was cut", words: "", times: clock(at), facts };
 }
 
-function toolMark(tool, index) {
-  const told = OVERVIEW.tools[index], end = tool.end_ns ?? DURATION_NS;
+function toolMark(tool, index, { overview, duration_ns: duration }) {
+  const told = overview.tools[index], end = tool.end_ns ?? duration;
   const facts = [told.outcome, known(told.duration_ns) ? `after ${span(told.duration_ns)}` : null, told.message].filter(known);
   return { key: `tool${tool.line}`, lane: "tools", kind: "tools", begin: tool.begin_ns, end, line: tool.line, title: `Tool ${told.name ?? "without a name"}`, words: told.name ?? "", times: clock(tool.begin_ns), facts };
 }
@@ -73,28 +73,41 @@ function promptMark(prompt) {
   return { key: `prompt${prompt.begin_ns}`, lane: "agent", kind: "prompt", begin: prompt.begin_ns, end: prompt.end_ns, line: null, title: `Played to the caller: ${prompt.name || "without a name"}`, words: prompt.name, times: `${clock(prompt.begin_ns)} – ${clock(prompt.end_ns)}`, facts };
 }
 
-const MARKS = [
-  ...LANES.prompts.map(promptMark),
-  ...LANES.turns.map(turnMark),
-  ...LANES.cuts.map(cutMark),
-  ...BARS.map(latencyMark),
-  ...LANES.tools.map(toolMark),
-  ...LANES.dead_air.map(airMark),
-  ...DATA.story.filter((line) => line[3] === "session" || line[3] === "faults").map(storyMark),
-].sort((one, other) => one.begin - other.begin);
+function marksOf(call, index) {
+  const { lanes, story } = call, of = (things, make) => things.map((thing, number) => make(thing, number, call));
+  return [
+    ...of(lanes.prompts, promptMark),
+    ...of(lanes.turns, turnMark),
+    ...of(lanes.cuts, cutMark),
+    ...of(call.bars, latencyMark),
+    ...of(lanes.tools, toolMark),
+    ...of(lanes.dead_air, airMark),
+    ...of(story.filter((line) => line[3] === "session" || line[3] === "faults"), storyMark),
+  ].map((mark) => ({ ...mark, call, key: `${index}${mark.key}` }));
+}
+
+// A mark keeps the time of its own call; on the axis it lies here.
+const beginOf = (mark) => mark.call.at + mark.begin;
+const endOf = (mark) => mark.call.at + mark.end;
+const MARKS = CALLS.flatMap(marksOf);
 const STEPS = MARKS.filter((mark) => mark.kind !== "latency" && mark.lane !== "session");
 
-const label = (mark) => [mark.title, mark.times, mark.words, ...mark.facts].filter(Boolean).join(", ");
+function sortMarks() {
+  for (const marks of [MARKS, STEPS]) marks.sort((one, other) => beginOf(one) - beginOf(other));
+}
+
+const named = (mark) => (mark.call.name ? `${mark.call.name}: ${mark.title}` : mark.title);
+const label = (mark) => [named(mark), mark.times, mark.words, ...mark.facts].filter(Boolean).join(", ");
 
 // Dots that would lie upon one another become one with their number.
 function clustered(marks) {
-  const found = [], last = {};
+  const found = [], last = new Map();
   for (const mark of marks) {
-    const before = last[mark.lane];
-    if (mark.kind === "dot" && before && toX(mark.begin) - toX(before.marks[0].begin) < CLUSTER_PX) before.marks.push(mark);
+    const lane = mark.call.boxes[mark.lane], before = last.get(lane);
+    if (mark.kind === "dot" && before && toX(beginOf(mark)) - toX(beginOf(before.marks[0])) < CLUSTER_PX) before.marks.push(mark);
     else {
       found.push({ marks: [mark] });
-      if (mark.kind === "dot") last[mark.lane] = found.at(-1);
+      if (mark.kind === "dot") last.set(lane, found.at(-1));
     }
   }
   return found;
@@ -106,11 +119,11 @@ function element(group) {
   const [mark] = group.marks, many = group.marks.length > 1;
   const made = make("div", {
     class: ["mark", mark.kind, mark.lane, mark.open ? "open" : "", many ? "many" : ""].join(" "), tabindex: "-1", role: "button",
-    "aria-label": many ? `${group.marks.length} events from ${mark.times}: ${group.marks.map((one) => one.title).join("; ")}` : label(mark),
+    "aria-label": many ? `${mark.call.name ? `${mark.call.name}: ` : ""}${group.marks.length} events from ${mark.times}: ${group.marks.map((one) => one.title).join("; ")}` : label(mark),
   });
   made.group = group;
-  const { top, height } = laneBoxes[mark.lane];
-  const left = mark.kind === "dot" ? Math.min(Math.max(9, toX(mark.begin)), chartWidth() - 9) : toX(mark.begin);
+  const { top, height } = mark.call.boxes[mark.lane];
+  const x = toX(beginOf(mark)), left = mark.kind === "dot" ? Math.min(Math.max(9, x), chartWidth() - 9) : x;
   made.style.left = share(left); // a share, so that it holds on paper, too
   made.style.top = `${mark.kind === "dot" ? top + height / 2 - 7 : top}px`;
   if (mark.kind !== "dot") made.style.height = `${height}px`;
@@ -121,11 +134,11 @@ function element(group) {
 
 // Give a mark its width, and words where there is room; words stay in view when the mark begins before it.
 function dress(made, mark, left) {
-  const width = toX(mark.end) - left, hidden = Math.max(0, -left);
+  const width = toX(endOf(mark)) - left, hidden = Math.max(0, -left);
   made.style.width = share(Math.max(2, Math.min(width, chartWidth() + 20 - left)));
   if (mark.kind === "latency") {
-    const tall = barHeight(mark.bar, laneBoxes.latency.height);
-    made.style.top = `${laneBoxes.latency.top + laneBoxes.latency.height - tall}px`;
+    const { top, height } = mark.call.boxes.latency, tall = barHeight(mark.bar, height);
+    made.style.top = `${top + height - tall}px`;
     made.style.height = `${tall}px`;
     if (width > 24) made.append(make("span", {}, span(mark.end - mark.begin)));
   } else if (width - hidden > 30 && mark.words) {
@@ -138,7 +151,7 @@ function dress(made, mark, left) {
 function drawMarks() {
   const focused = document.activeElement?.group?.marks[0].key;
   marksShown.clear();
-  const groups = clustered(MARKS.filter((mark) => inView(mark.begin, mark.end)));
+  const groups = clustered(MARKS.filter((mark) => inView(beginOf(mark), endOf(mark))));
   byId("marks").replaceChildren(...groups.map((group) => {
     const made = element(group);
     group.marks.forEach((mark) => marksShown.set(mark.key, made));
@@ -158,7 +171,7 @@ function tipContent(group) {
     return [make("table", {}, ...rows)];
   }
   return [
-    make("b", {}, mark.title), make("span", { class: "mono" }, mark.times),
+    make("b", {}, named(mark)), make("span", { class: "mono" }, mark.times),
     mark.kind === "turn" && mark.words ? make("div", {}, clip(mark.words, 400)) : null,
     mark.facts.length ? make("div", {}, mark.facts.join(", ")) : null,
     mark.table ? mark.table() : null,
@@ -188,10 +201,10 @@ let stepped = -1;
 function step(direction) {
   if (!STEPS.length) return;
   const current = document.activeElement?.group?.marks[0];
-  if (current) stepped = STEPS.findLastIndex((mark) => mark === current || mark.begin < current.begin);
+  if (current) stepped = STEPS.findLastIndex((mark) => mark === current || beginOf(mark) < beginOf(current));
   stepped = Math.min(STEPS.length - 1, Math.max(0, stepped + direction));
   const mark = STEPS[stepped];
-  reveal(mark.begin);
+  reveal(beginOf(mark));
   drawers.forEach((draw) => draw());
   const target = marksShown.get(mark.key);
   target.focus({ preventScroll: true });

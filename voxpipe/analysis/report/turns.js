@@ -29,7 +29,7 @@ function notes(turn, told) {
 }
 
 function turnRow(turn, index) {
-  const told = OVERVIEW.turns[index], begin = turn.begin_ns ?? turn.end_ns ?? turn.created_ns;
+  const told = CALL.overview.turns[index], begin = turn.begin_ns ?? turn.end_ns ?? turn.created_ns;
   const go = () => {
     reveal(begin);
     seek(begin, true);
@@ -49,15 +49,15 @@ function turnRow(turn, index) {
 }
 
 function turnTable() {
-  if (!LANES.turns.length) return byId("turns").append(make("p", { class: "muted" }, "The log tells of no turns."));
+  if (!CALL.lanes.turns.length) return byId("turns").append(make("p", { class: "muted" }, "The log tells of no turns."));
   const names = [["Begins", ""], ["Who", ""], ["Words", ""], ["Lasts", "number"], ["Answered after", "number"], ["", ""], ["Line", "number"]];
   const head = make("tr", {}, ...names.map(([name, kind]) => make("th", { scope: "col", class: kind }, name)));
-  return byId("turns").append(make("table", {}, make("thead", {}, head), make("tbody", {}, ...LANES.turns.map(turnRow))));
+  return byId("turns").append(make("table", {}, make("thead", {}, head), make("tbody", {}, ...CALL.lanes.turns.map(turnRow))));
 }
 
 // Mark the turn that is being played.
 function markTurn() {
-  const index = LANES.turns.findLastIndex((turn) => known(turn.begin_ns) && turn.begin_ns <= placeNs && placeNs <= (turn.end_ns ?? turn.begin_ns));
+  const index = CALL.lanes.turns.findLastIndex((turn) => known(turn.begin_ns) && turn.begin_ns <= placeNs && placeNs <= (turn.end_ns ?? turn.begin_ns));
   if (index === currentTurn) return;
   TURN_ROWS[currentTurn]?.classList.remove("current");
   TURN_ROWS[index]?.classList.add("current");

@@ -5,11 +5,12 @@ function unpack(text) {
   return bytes;
 }
 
-const WAVES = Object.fromEntries(Object.entries(DATA.waves).map(([side, wave]) => [
-  side, { ...wave, pyramid: wave.pyramid.map(unpack) },
-]));
+for (const call of CALLS) {
+  for (const wave of Object.values(call.waves)) wave.pyramid = wave.pyramid.map(unpack);
+}
 
-// Draw one side, mirrored at the middle of its lane: peaks pale, RMS full. toX and toNs are the view's.
+// Draw one side, mirrored at the middle of its lane: peaks pale, RMS full. The view is in the call's own time, and may
+// begin before it.
 function drawWave(context, wave, box, colour, view) {
   if (!wave.pyramid.length) return;
   const nsPerPixel = (view.to - view.from) / box.width;
@@ -25,10 +26,10 @@ function drawWave(context, wave, box, colour, view) {
   const origin = step > 1 ? (Math.floor(view.from / binNs) * binNs - view.from) / nsPerPixel : 0;
   const wide = step > 1 ? binNs / nsPerPixel : 1;
   for (let x = origin; x < box.width; x += wide) {
-    const begin = Math.max(0, Math.floor((view.from + (x + 1e-6) * nsPerPixel) / binNs));
+    const begin = Math.floor((view.from + (x + 1e-6) * nsPerPixel) / binNs);
     const end = Math.min(count, Math.max(begin + 1, Math.ceil((view.from + (x + wide - 1e-6) * nsPerPixel) / binNs)));
     let peak = 0, body = 0;
-    for (let bin = begin; bin < end; bin += 1) {
+    for (let bin = Math.max(0, begin); bin < end; bin += 1) {
       peak = Math.max(peak, bins[2 * bin]);
       body = Math.max(body, bins[2 * bin + 1]);
     }

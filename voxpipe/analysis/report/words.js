@@ -1,8 +1,9 @@
 // What the page is made of, and how it writes numbers. Text from the call is only ever put on the page as text.
 const DATA = JSON.parse(document.getElementById("data").textContent);
-const OVERVIEW = DATA.overview, LANES = DATA.lanes;
 const NS_PER_S = 1e9, NS_PER_MS = 1e6;
-const DURATION_NS = Math.max(DATA.duration_ns, NS_PER_MS);
+// The calls of this page; `at` is where a call begins on the axis of time, which all of them share.
+const CALLS = DATA.calls.map((call) => ({ ...call, at: 0 }));
+const [CALL] = CALLS;
 const byId = (id) => document.getElementById(id);
 
 function make(tag, attributes = {}, ...children) {
@@ -50,6 +51,13 @@ function shown(value) {
     return pairs.map(([name, item]) => `${name} ${shown(item)}`).join(", ") || "none";
   }
   return typeof value === "number" ? trim(value, 3) : String(value);
+}
+
+// Columns are pairs of a heading and a class.
+function table(columns, rows) {
+  const head = make("tr", {}, ...columns.map(([name, kind]) => make("th", { scope: "col", class: kind }, name)));
+  const body = rows.map((cells) => make("tr", {}, ...cells.map((cell, index) => make("td", { class: columns[index][1] }, cell))));
+  return make("table", {}, make("thead", {}, head), make("tbody", {}, ...body));
 }
 
 // Lines of the log as buttons that lead to them.
