@@ -5,42 +5,22 @@ from __future__ import annotations
 import json
 import re
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from browser import Page, open_page
+from browser import Page
 from faulty_logs import plain
-from long_log import write_long_log
-from report_page import write_page
-
-from voxpipe.audio import SLIN8, SLIN24
-from voxpipe.wav import write_wav
+from report_page import HOSTILE, RANGE, at, shown_s, texts, with_sidecars, write_page
 
 pytestmark = pytest.mark.browser
 
 LONG_S = 60
 HOUR_S = 3_600
-HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
 CURRENT_S = "document.getElementById('audio').currentTime"
 PAUSED = "document.getElementById('audio').paused"
-RANGE = "document.getElementById('range').textContent"
 FOCUS = "document.activeElement.id || document.activeElement.getAttribute('aria-label')"
 TIP = "document.getElementById('tip').hidden ? null : document.getElementById('tip').textContent"
-
-
-def with_sidecars(log: Path, seconds: int) -> Path:
-    """Write a long log and beside it what was said in it: a buzz of the caller in each turn, another of the agent."""
-    write_long_log(log, seconds)
-    cycles = seconds // 20
-    buzz = np.resize(np.array([9_000, -9_000, 4_000, -4_000], "<i2"), 24_000 * 8)
-    uplink = np.zeros(seconds * 8_000, "<i2").reshape(cycles, -1)
-    uplink[:, : 3 * 8_000] = buzz[: 3 * 8_000]
-    write_wav(log.with_suffix(".uplink.wav"), uplink.tobytes(), SLIN8)
-    write_wav(log.with_suffix(".downlink.wav"), np.tile(buzz, cycles).tobytes(), SLIN24)
-    return log
 
 
 def faulty_log(path: Path) -> Path:
@@ -62,13 +42,6 @@ def faulty_log(path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    """One browser for all tests."""
-    with open_page(tmp_path_factory.mktemp("chromium")) as page:
-        yield page
-
-
-@pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a minute of three turns, with audio."""
     folder = tmp_path_factory.mktemp("good")
@@ -80,26 +53,6 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a call full of faults, without audio."""
     folder = tmp_path_factory.mktemp("faulty")
     return write_page(faulty_log(folder / "faulty.jsonl"), folder / "faulty.html")
-
-
-@pytest.fixture
-def page(browser: Page) -> Iterator[Page]:
-    """The browser with a wide window; afterwards nothing may have been complained of or asked of anybody."""
-    browser.complaints.clear()
-    browser.requests.clear()
-    browser.show(1280)
-    yield browser
-    browser.settle()
-    assert browser.complaints == []
-    assert [url for url in browser.requests if not url.startswith(("file:", "blob:", "data:"))] == []
-
-
-def at(page: Page, time_s: float, lane: str, duration_s: float = LONG_S) -> tuple[float, float]:
-    """Where in the window an instant is in a lane, while the whole call is shown."""
-    page.run("document.getElementById('chart').scrollIntoView({ block: 'center' })")
-    page.settle()
-    stage, mark = page.box("#stage"), page.box(f".mark.{lane}")
-    return stage["x"] + stage["width"] * time_s / duration_s, mark["y"] + 20
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -183,18 +136,6 @@ def test_the_table_of_turns_plays_a_turn(page: Page, good: Path) -> None:
     page.run("document.querySelectorAll('#turns button.place')[2].click()")
     page.wait_for(f"!{PAUSED} && {CURRENT_S} >= 20.08 && {CURRENT_S} < 23")
     page.press(" ")
-
-
-def texts(page: Page, selector: str) -> list[str]:
-    """The texts of all such elements."""
-    found: list[str] = page.run(f"[...document.querySelectorAll({json.dumps(selector)})].map((one) => one.textContent)")
-    return found
-
-
-def shown_s(page: Page) -> tuple[float, float]:
-    """The part of the call that is shown, in seconds."""
-    begin, end = (clock.split(":") for clock in page.run(RANGE).split(" – "))
-    return tuple(sum(60**place * float(part) for place, part in enumerate(reversed(one))) for one in (begin, end))
 
 
 def test_keys_move_and_zoom(page: Page, good: Path) -> None:
@@ -423,6 +364,6 @@ def test_an_hour_opens_within_seconds(page: Page, tmp_path: Path) -> None:
     )
     assert moved < 500
     page.press("0")
-    page.click(*at(page, 3_001, "caller", HOUR_S))
+    page.click(*at(page, 3_001, "caller"))
     assert page.run(CURRENT_S) == pytest.approx(3_001, abs=4)  # a pixel is 3.2 s
     assert page.run("document.querySelectorAll('#rows .row').length") < 60

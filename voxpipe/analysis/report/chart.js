@@ -1,5 +1,5 @@
 // The lanes of every call and the map of all of it, drawn on canvases; marks.js lays what can be pointed at over the lanes.
-const WAVE_HEIGHT = 88, PLAIN_HEIGHT = 40, GAP = 14, HEADING = 30;
+const WAVE_HEIGHT = 88, PLAIN_HEIGHT = 40, GAP = 14, HEADING = 30, BETWEEN = 18;
 const RULER = 24;
 const STEPS_S = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 10800, 43200, 86400];
 const SIDES = [["caller", "uplink"], ["agent", "downlink"]];
@@ -27,6 +27,7 @@ function layLanes() {
   byId("labels").replaceChildren();
   for (const call of CALLS) {
     call.boxes = {};
+    if (call !== CALL) top += BETWEEN;
     if (call.name) top = layHeading(call, narrow ? top - 18 : top) + (narrow ? 18 : 0);
     for (const [name, label, height, note] of lanesOf(call)) {
       call.boxes[name] = { top, height };

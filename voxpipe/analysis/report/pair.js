@@ -39,7 +39,7 @@ function tellHeard() {
 function listeners() {
   const radios = CALLS.map((call) => make("label", { class: `small side-${call.name.toLowerCase()}` },
     make("input", { type: "radio", name: "heard", onchange: () => call !== heard && other() }), call.name));
-  byId("play").after(make("fieldset", { id: "heard", class: "unframed" }, make("legend", { class: "unseen" }, "Listen to"), ...radios));
+  byId("play").after(make("fieldset", { id: "heard" }, make("legend", { class: "unseen" }, "Listen to"), ...radios));
 }
 
 function beginPage() {

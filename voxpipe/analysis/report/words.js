@@ -37,7 +37,7 @@ function span(ns) {
 }
 
 const trim = (value, digits) => String(Number(value.toFixed(digits)));
-const grouped = (value) => String(value).replace(/\B(?=(\d{3})+(?!\d))/g, "\u202f");
+const grouped = (value) => String(value).replace(/^-?\d+/, (whole) => whole.replace(/\B(?=(\d{3})+$)/g, "\u202f"));
 const counted = (value, one, many = `${one}s`) => `${grouped(value)} ${value === 1 ? one : many}`;
 const clip = (text, longest) => (text.length <= longest ? text : `${text.slice(0, longest - 1)}…`);
 const known = (value) => value !== null && value !== undefined;
