@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from command import run
 from faulty_logs import no_transcription, plain
 from plain_log import conversation
+from report_page import data_of
 from virtual_call import HELLO_AND_WAIT, CallMaker
 
 
@@ -77,3 +79,47 @@ def test_what_is_no_log_is_refused(good: Path, tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "none.jsonl: expected a log, found no file" in done.stderr
     assert done.stdout == ""
+
+
+def test_a_page_is_written_beside_what_is_printed(good: Path, bad: Path, tmp_path: Path) -> None:
+    """Both calls are in it, and what is printed stays as it was; only who owns it and its group may read it."""
+    page = tmp_path / "pair.html"
+    done = run("compare", good, bad, "--html", page)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == run("compare", good, bad).stdout
+    assert done.stderr == f"{page} ({page.stat().st_size / 1e6:.1f} MB)\n"
+    assert stat.S_IMODE(page.stat().st_mode) & 0o027 == 0
+    data = data_of(page.read_text())
+    assert [call["overview"]["log"]["path"] for call in data["calls"]] == ["good.jsonl", "bad.jsonl"]
+    assert [len(call["lanes"]["turns"]) for call in data["calls"]] == [10, 4]
+
+
+def test_the_page_and_json_can_be_had_at_once(good: Path, bad: Path, tmp_path: Path) -> None:
+    """Standard output is JSON alone."""
+    done = run("compare", good, bad, "--json", "--html", tmp_path / "pair.html")
+    assert json.loads(done.stdout)["actual"] == [str(bad)]
+    assert (tmp_path / "pair.html").stat().st_size > 10_000
+
+
+def test_of_folders_the_page_tells_the_numbers(good: Path, bad: Path, tmp_path: Path) -> None:
+    """A folder on either side; an unreadable log is named, and the page of the others is written all the same."""
+    (tmp_path / "set").mkdir()
+    shutil.copy(bad, tmp_path / "set")
+    (tmp_path / "set" / "broken.jsonl").write_text("{}\n")
+    done = run("compare", good, tmp_path / "set", "--html", tmp_path / "sets.html")
+    assert done.returncode == 1
+    assert "broken.jsonl: line 1" in done.stderr
+    data = data_of((tmp_path / "sets.html").read_text())
+    assert data["calls"] == []
+    assert data["comparison"]["actual"] == ["bad.jsonl"]
+
+
+def test_a_page_never_takes_the_place_of_a_log(good: Path, bad: Path, tmp_path: Path) -> None:
+    """Neither of those given, nor one in a folder given; nor is it written into a folder that is none."""
+    before = bad.read_bytes()
+    for given, page in (((good, bad), bad), ((good, tmp_path), bad), ((good, bad), tmp_path / "none" / "pair.html")):
+        done = run("compare", *given, "--html", page)
+        assert done.returncode == 2
+        assert done.stderr.startswith("voxpipe: --html: expected ")
+        assert done.stdout == ""
+    assert bad.read_bytes() == before

@@ -11,7 +11,10 @@ import numpy as np
 from browser import Page
 from long_log import write_long_log
 
+from voxpipe.analysis.comparison import CallFacts
 from voxpipe.analysis.report import Content, content_of, gather, page_of
+from voxpipe.analysis.report.content import Progress, ignore
+from voxpipe.analysis.report.pair import Side, pair_page
 from voxpipe.analysis.slo import Slo
 from voxpipe.audio import SLIN8, SLIN24
 from voxpipe.wav import write_wav
@@ -75,3 +78,10 @@ def shown_s(page: Page) -> tuple[float, float]:
     """The part of the call that is shown, in seconds."""
     begin, end = (clock.split(":") for clock in page.run(RANGE).split(" – "))
     return tuple(sum(60**place * float(part) for place, part in enumerate(reversed(one))) for one in (begin, end))
+
+
+def write_pair(expected: Path, actual: Path, *, audio: bool = True, on_progress: Progress = ignore) -> bytes:
+    """Make the page of two calls' comparison."""
+    with gather(expected) as one, gather(actual) as other:
+        sides = [Side(made.call.path, [CallFacts.of(made.call)], made) for made in (one, other)]
+        return pair_page(*sides, audio=audio, on_progress=on_progress)

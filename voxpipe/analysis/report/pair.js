@@ -29,7 +29,6 @@ function alignment() {
 function other() {
   const playing = heard.audio.paused === false, next = CALLS.find((call) => call !== heard);
   seek(placeNs ?? VIEW.from, playing, next);
-  tellHeard();
 }
 
 function tellHeard() {
@@ -51,7 +50,6 @@ function beginPage() {
   addKey("x", "listen to the other call, at the same place", other);
   beginTimeline();
   drawers.push(tellHeard);
-  tellHeard();
 }
 
 beginPage();

@@ -24,7 +24,6 @@ function pairTurns(expected, actual) {
 }
 
 const beginOfTurn = (turn) => turn.begin_ns ?? turn.end_ns ?? turn.created_ns;
-const answered = ({ marks_ns: marks }) => (marks && known(marks.stopped) && known(marks.played ?? marks.received) ? (marks.played ?? marks.received) - marks.stopped : null);
 const lasted = (turn) => (known(turn.begin_ns) && known(turn.end_ns) ? turn.end_ns - turn.begin_ns : null);
 
 function changed(before, after) {
@@ -33,10 +32,18 @@ function changed(before, after) {
   return make("small", { class: "muted" }, ` ${change < 0 ? "−" : "+"}${span(Math.abs(change))}`);
 }
 
+// The whole wait where both calls tell it; otherwise, of both, what is known of it.
+function waits(row) {
+  const both = row.sides.map((one, number) => (one ? waited(one.turn, CALLS[number].overview.turns[one.index]) : null));
+  const whole = both.every((one) => one === null || known(one.whole));
+  return both.map((one) => ({ ns: (whole ? one?.whole : one?.known) ?? null, more: whole ? "" : " +" }));
+}
+
 function cells(row, number) {
   const one = row.sides[number], call = CALLS[number], name = number ? "actual" : "expected";
   if (one === null) return [make("td", { class: `side-${name}` }, name), make("td"), make("td", { class: "words muted" }, "no such turn"), make("td"), make("td")];
-  const told = call.overview.turns[one.index], begin = beginOfTurn(one.turn), other = number ? row.sides[0]?.turn : null;
+  const told = call.overview.turns[one.index], begin = beginOfTurn(one.turn), before = number ? row.sides[0]?.turn : null;
+  const answers = waits(row), answer = answers[number];
   const go = () => {
     reveal(call.at + begin);
     seek(call.at + begin, true, call);
@@ -46,9 +53,8 @@ function cells(row, number) {
     make("td", { class: `side-${name}` }, name),
     make("td", { class: "when" }, make("button", { type: "button", class: "place", title: call.sounds ? "Play from here" : "Show in the timeline", onclick: go }, clock(begin))),
     make("td", { class: "words" }, told.transcript ?? make("span", { class: "muted" }, "no words"), facts.length ? make("span", { class: "muted" }, ` (${facts.join(", ")})`) : null),
-    make("td", { class: "number", "data-name": "lasts" }, span(lasted(one.turn)), other && changed(lasted(other), lasted(one.turn))),
-    make("td", { class: "number", "data-name": "answered after" },
-      one.turn.speaker === "caller" ? span(answered(one.turn)) : "", other && one.turn.speaker === "caller" ? changed(answered(other), answered(one.turn)) : null),
+    make("td", { class: "number", "data-name": "lasts" }, span(lasted(one.turn)), before && changed(lasted(before), lasted(one.turn))),
+    make("td", { class: "number", "data-name": "answered after" }, known(answer.ns) ? span(answer.ns) + answer.more : "", before && changed(answers[0].ns, answer.ns)),
   ];
 }
 

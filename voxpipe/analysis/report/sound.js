@@ -25,6 +25,7 @@ function seek(ns, play, call = heard) {
     call.audio.playbackRate = heard.audio.playbackRate;
     heard = call;
     byId("end").textContent = clock(call.duration_ns);
+    redraw();
   }
   const own = Math.min(Math.max(0, ns - call.at), call.duration_ns);
   placeNs = call.at + own;
@@ -63,8 +64,9 @@ function follow() {
   return requestAnimationFrame(follow);
 }
 
-function tellState() {
+function tellState({ target }) {
   const playing = !heard.audio.paused;
+  if (target === heard.audio && !playing) placeNs = heard.at + target.currentTime * NS_PER_S; // to go on from there
   byId("play").setAttribute("aria-pressed", String(playing));
   byId("play").setAttribute("aria-label", playing ? "Pause" : "Play");
   if (playing) requestAnimationFrame(follow);

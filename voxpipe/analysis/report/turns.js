@@ -5,10 +5,9 @@ let currentTurn = -1;
 function latencyCell(turn, told) {
   const cell = make("td", { class: "number", "data-name": "answered after" });
   if (turn.speaker !== "caller") return cell;
-  const parts = Object.values(told.latency.parts_ns), whole = told.latency.whole_ns;
-  const marks = turn.marks_ns, answer = known(marks.stopped) ? (marks.played ?? marks.received) : null;
-  if (known(whole)) cell.append(span(whole));
-  else if (known(answer)) cell.append(make("span", { title: `unknown: ${told.latency.missing.join(", ").replaceAll("_", " ")}` }, `${span(answer - marks.stopped)} +`));
+  const parts = Object.values(told.latency.parts_ns), answer = waited(turn, told);
+  if (known(answer.whole)) cell.append(span(answer.whole));
+  else if (known(answer.known)) cell.append(make("span", { title: `unknown: ${told.latency.missing.join(", ").replaceAll("_", " ")}` }, `${span(answer.known)} +`));
   else return cell;
   const bar = make("div", { class: "bar", "aria-hidden": "true" });
   for (const part of parts) {

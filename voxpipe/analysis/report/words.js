@@ -53,6 +53,13 @@ function shown(value) {
   return typeof value === "number" ? trim(value, 3) : String(value);
 }
 
+// How long a caller waited for an answer: all of it, and what of it is after the provider's word that the turn had ended.
+function waited(turn, told) {
+  if (turn.speaker !== "caller") return { whole: null, known: null };
+  const { stopped, played, received } = turn.marks_ns, answer = played ?? received;
+  return { whole: told.latency.whole_ns, known: known(stopped) && known(answer) ? answer - stopped : null };
+}
+
 // Columns are pairs of a heading and a class.
 function table(columns, rows) {
   const head = make("tr", {}, ...columns.map(([name, kind]) => make("th", { scope: "col", class: kind }, name)));
