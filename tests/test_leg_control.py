@@ -8,7 +8,8 @@ import trio
 from trio.testing import MockClock
 from virtual_call import CallMaker, Script, silence, tone
 
-from voxpipe.actors.leg_control import SAY, LegControl
+from voxpipe.actors.leg_control import LegControl
+from voxpipe.dialects.openai import SAY
 from voxpipe.errors import AckTimeout, CommandRefused, SessionError
 from voxpipe.testing.scenario import SCENARIOS, Pace, Scenario, SendEvent, Stall, Step, Trigger
 

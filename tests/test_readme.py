@@ -17,12 +17,12 @@ from trio.testing import MockClock
 from virtual_call import CALL, HELLO_AND_WAIT, CallMaker, Script
 from virtual_program import ProgramRunner
 
-from voxpipe.actors.leg_control import SAY
 from voxpipe.analysis.fleet_table import ask
 from voxpipe.audio import SLIN8
 from voxpipe.cli import app
 from voxpipe.config import Config
 from voxpipe.config_file import load_config
+from voxpipe.dialects.openai import SAY
 from voxpipe.dialplan import asterisk_dialplan
 from voxpipe.errors import ConfigError
 from voxpipe.fleet_commands import index_logs

@@ -135,10 +135,15 @@ class ProviderConfig:
     connect_timeout_s: float = key(10.0, "TCP, TLS and WebSocket handshakes together", check=between(0.1, 600))
     ack_timeout_s: float = key(2.0, "how long the provider may take to acknowledge a command", check=between(0.05, 600))
     session_limit_s: float = key(
-        3580.0,
-        "the session is over after so long: another one takes over, or it is drained (OpenAI ends it at 3600 s, the "
-        "acknowledgement and the drain included)",
-        check=between(1, 86_400),
+        0.0,
+        "the session is over after so long: another one takes over, or it is drained; 0: the dialect's own (OpenAI: "
+        "3580 s, since it ends a session at 3600 s, the acknowledgement and the drain included)",
+        check=zero_or(1, 86_400),
+    )
+    accept_silent_ack: bool = key(
+        False,
+        "take an acknowledgement that names no format for one of what was asked for, which the log says; otherwise it "
+        "is refused, but for a dialect whose acknowledgements never name any",
     )
     renew_before_s: float = key(
         300.0,
@@ -203,6 +208,7 @@ class SessionConfig:
 
     instructions: str = key("You are a friendly assistant on the telephone. Be brief.", "the agent's instructions")
     greeting: str = key("", "instructions for a first answer before the caller speaks; empty: the caller begins")
+    greeting_words: str = key("", "instead: just the words that the agent speaks first; empty: none")
     resume_instructions: str = key(
         "The line was interrupted for a moment: apologise in a few words and go on where the conversation stopped.",
         "instructions for an answer at once when a session was lost that left something unsaid; empty: none",
@@ -228,6 +234,8 @@ class SessionConfig:
             raise ConfigError(
                 "push_to_talk", f'expected turn_detection.type = "none" with it, got {self.turn_detection.type!r}'
             )
+        if self.greeting and self.greeting_words:
+            raise ConfigError("greeting_words", "expected none with greeting: the agent speaks first once")
 
 
 @attrs.frozen

@@ -19,6 +19,7 @@ from voxpipe.sansio.command_words import (
     AddMessage,
     AddToolCall,
     CancelResponse,
+    ChangeVoice,
     ClearAudio,
     Command,
     CommitAudio,
@@ -26,6 +27,8 @@ from voxpipe.sansio.command_words import (
     CreateResponse,
     DeleteItem,
     InstructSession,
+    RecallConversation,
+    SpeakWords,
     TruncateItem,
 )
 from voxpipe.sansio.dialect import Wire
@@ -66,6 +69,16 @@ PLAIN: list[tuple[Command, Wire]] = [
     (
         CreateResponse('Say "hello", für Zoë.\n'),
         {"type": "response.create", "response": {"instructions": 'Say "hello", für Zoë.\n'}},
+    ),
+    (
+        SpeakWords("It is noon."),
+        {
+            "type": "response.create",
+            "response": {
+                "instructions": "Say exactly these words, in their own language, and nothing before or after them: "
+                "It is noon."
+            },
+        },
     ),
     (CancelResponse("resp_1"), {"type": "response.cancel", "response_id": "resp_1"}),
     (
@@ -132,9 +145,9 @@ def test_instructions_are_changed_alone(dialect: str) -> None:
 
 @BOTH
 def test_every_command_has_a_word(dialect: str) -> None:
-    """No command of the session machine is one that a dialect cannot spell, and each is in the tables here."""
-    commands = set(typing.get_args(Command))
-    assert {command for command in commands if get_dialect(dialect).supports(command)} == commands
+    """Only a voice cannot be changed; a conversation is recalled as items. Each of the others is in the tables here."""
+    commands = set(typing.get_args(Command)) - {ChangeVoice, RecallConversation}
+    assert {command for command in typing.get_args(Command) if get_dialect(dialect).supports(command)} == commands
     assert {type(command) for command, _ in PLAIN} | {ConfigureSession, InstructSession} == commands
 
 
@@ -300,7 +313,7 @@ def config_keys(model: type, path: str = "") -> Iterator[str]:
 
 def test_no_key_of_the_session_is_forgotten() -> None:
     """Every key under [session] is in the table above; the greeting and the key to talk are no part of its wire."""
-    assert {row[0] for row in KEYS} | {"greeting", "resume_instructions", "push_to_talk"} == set(
+    assert {row[0] for row in KEYS} | {"greeting", "greeting_words", "resume_instructions", "push_to_talk"} == set(
         config_keys(SessionConfig)
     )
 

@@ -61,7 +61,7 @@ ANSWERED_ONCE: list[tuple[str, list[Event], list[object]]] = [
     ("two entries", [CREATED, ENTERED, ADDED, DigitsEntered("i2", "3"), ItemAdded("i2"), DONE],
      [ADD, AddMessage("i2", "caller", "3"), ASK]),
     ("a tool's result beside it", [CREATED, CALL, ENTERED, ADDED, ANSWER, SEEN, DONE],
-     [ADD, SendToolResult("call_1", "one"), ASK]),
+     [ADD, SendToolResult("call_1", "one", "look_up"), ASK]),
     ("a request beside it", [CREATED, SpeechRequested("Hello."), ENTERED, ADDED, DONE, NEXT_CREATED, NEXT_DONE],
      [ADD, CreateResponse("Hello."), ASK]),
 ]  # fmt: skip

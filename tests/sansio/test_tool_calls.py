@@ -61,7 +61,7 @@ def test_a_call_is_called_answered_and_spoken_about() -> None:
     """The result goes out when it is there, the further response only when the running one is done."""
     machine = ready()
     assert feed(machine, CREATED, CALL) == [CallTool("call_1", "look_up", '{"n":1}')]
-    assert sent(machine, ANSWER) == [SendToolResult("call_1", "one")]
+    assert sent(machine, ANSWER) == [SendToolResult("call_1", "one", "look_up")]
     assert feed(machine, SEEN) == []
     assert feed(machine, DONE) == [FINISHED, Send("vx_3", CreateResponse())]
     assert machine.deadline_ns == 2 * S
@@ -94,7 +94,7 @@ def test_a_call_told_of_twice_is_called_once() -> None:
     nameless = attrs.evolve(CALL, name=None)
     assert feed(machine, CREATED, nameless) == []
     assert len(feed(machine, CALL, CALL, nameless)) == 1
-    assert sent(machine, ANSWER, ANSWER) == [SendToolResult("call_1", "one")]
+    assert sent(machine, ANSWER, ANSWER) == [SendToolResult("call_1", "one", "look_up")]
 
 
 AFTER: list[tuple[set[After], bool]] = [
@@ -124,7 +124,7 @@ def test_a_result_that_the_callers_next_answer_knows_is_not_spoken_about_again()
     feed(machine, CREATED, CALL, DONE)
     assert feed(machine, SPEAKS) == [CutPlayout(), CancelTools()]
     feed(machine, PlayoutCut(CutPoint((), (), 0, 1)))
-    assert sent(machine, ANSWER, SEEN, STOPS) == [SendToolResult("call_1", "one")]
+    assert sent(machine, ANSWER, SEEN, STOPS) == [SendToolResult("call_1", "one", "look_up")]
     assert sent(machine, ResponseCreated("resp_2"), ResponseDone("resp_2", "completed", None)) == []
 
 
@@ -139,7 +139,7 @@ def test_where_nobody_else_answers_the_reply_waits_only_for_the_caller_to_end() 
     """Without answers of the provider's own, the results are spoken about when the caller has finished."""
     machine = ready(SessionConfig(turn_detection=TurnDetectionConfig(create_response=False)))
     feed(machine, CREATED, CALL, DONE, SPEAKS)
-    assert sent(machine, ANSWER) == [SendToolResult("call_1", "one")]
+    assert sent(machine, ANSWER) == [SendToolResult("call_1", "one", "look_up")]
     assert sent(machine, STOPS) == [CreateResponse()]
 
 
@@ -158,7 +158,9 @@ def test_a_call_of_a_cut_response_is_answered_without_being_called() -> None:
     assert notes(effects) == [
         ("tool.cancelled", {"call_id": "call_1", "name": "look_up", "because": NOT_CALLED}),
     ]
-    assert [effect.command for effect in effects if isinstance(effect, Send)] == [SendToolResult("call_1", NOT_CALLED)]
+    assert [effect.command for effect in effects if isinstance(effect, Send)] == [
+        SendToolResult("call_1", NOT_CALLED, "look_up")
+    ]
 
 
 def test_a_reply_refused_for_a_running_response_comes_after_it() -> None:
@@ -185,7 +187,7 @@ def test_before_the_acknowledgement_nothing_is_called() -> None:
     machine = session()
     feed(machine, Connected(), SessionCreated("sess_1"))
     assert feed(machine, CREATED, CALL) == []
-    assert sent(machine, OK, attrs.evolve(CALL, call_id="call_3")) == [SendToolResult("call_3", NOT_CALLED)]
+    assert sent(machine, OK, attrs.evolve(CALL, call_id="call_3")) == [SendToolResult("call_3", NOT_CALLED, "look_up")]
 
 
 def test_draining_waits_for_calls_and_for_what_is_said_about_them() -> None:
@@ -195,7 +197,7 @@ def test_draining_waits_for_calls_and_for_what_is_said_about_them() -> None:
     assert feed(machine, DrainRequested("bye"), DONE) == [FINISHED]
     assert feed(machine, PlayoutFinished()) == []
     assert feed(machine, ANSWER, SEEN) == [
-        Send("vx_2", SendToolResult("call_1", "one")),
+        Send("vx_2", SendToolResult("call_1", "one", "look_up")),
         Send("vx_3", CreateResponse()),
     ]
     done = ResponseDone("resp_2", "completed", None)
@@ -218,7 +220,7 @@ def test_draining_ends_after_a_call_that_wants_silence() -> None:
     machine = ready()
     feed(machine, CREATED, CALL, DrainRequested("hung up"), DONE)
     answered = ToolAnswered("call_1", "done", After.SILENCE)
-    assert feed(machine, answered) == [Send("vx_2", SendToolResult("call_1", "done")), AwaitPlayout()]
+    assert feed(machine, answered) == [Send("vx_2", SendToolResult("call_1", "done", "look_up")), AwaitPlayout()]
 
 
 @pytest.mark.parametrize(("to_the_end", "deadline_ns"), [(True, None), (False, 10 * S)])
@@ -249,7 +251,7 @@ def test_the_key_to_talk_cancels_tools_and_its_turn_is_answered_once() -> None:
     feed(machine, CREATED, CALL)
     assert feed(machine, TalkPressed(True)) == [CutPlayout(), Send("vx_2", ClearAudio()), CancelTools()]
     feed(machine, PlayoutCut(CutPoint((), (), 0, 1)), DONE, AudioCleared())
-    assert sent(machine, ANSWER, SEEN) == [SendToolResult("call_1", "one")]
+    assert sent(machine, ANSWER, SEEN) == [SendToolResult("call_1", "one", "look_up")]
     assert sent(machine, TalkPressed(False)) == [CommitAudio()]
     assert sent(machine, AudioCommitted("item_u")) == [CreateResponse()]
     assert sent(machine, ResponseCreated("resp_2"), ResponseDone("resp_2", "completed", None)) == []
@@ -272,7 +274,7 @@ def test_words_about_results_and_requests_come_one_after_the_other() -> None:
     assert sent(machine, SpeechRequested("Say: one moment.")) == []
     assert sent(machine, DONE) == [CreateResponse("Say: one moment.")]
     feed(machine, ResponseCreated("resp_2"))
-    assert sent(machine, ANSWER, SEEN) == [SendToolResult("call_1", "one")]
+    assert sent(machine, ANSWER, SEEN) == [SendToolResult("call_1", "one", "look_up")]
     assert sent(machine, ResponseDone("resp_2", "completed", None)) == [CreateResponse()]
 
 

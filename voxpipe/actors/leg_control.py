@@ -11,9 +11,7 @@ import trio
 from voxpipe.actors.conversation import Conversation
 from voxpipe.actors.record_stream import RECORDS_CAPACITY, RecordStream
 from voxpipe.actors.sink import CallLog
-from voxpipe.sansio.realtime import InstructionsRequested, SpeechRequested
-
-SAY = "Say exactly these words, in their own language, and nothing before or after them: "
+from voxpipe.sansio.realtime import InstructionsRequested, SpeechRequested, VoiceRequested
 
 
 class LegControl:
@@ -46,9 +44,9 @@ class LegControl:
     async def say(self, text: str) -> None:
         """Have the agent speak these words: at once, or after the answer that runs and the caller's turn.
 
-        Returns when the provider has begun the answer. It is a wish: the words go through the model.
+        Returns when the provider has begun the answer. Where the words go through the model, it is a wish.
         """
-        await self._conversation.request(lambda ticket: SpeechRequested(SAY + text, ticket), ("say", text))
+        await self._conversation.request(lambda ticket: SpeechRequested(None, ticket, text), ("say", text))
 
     async def play(self, wav: str | Path) -> bool:
         """Play a WAV file, mono of any rate voxpipe converts, behind what waits for the caller.
@@ -78,6 +76,13 @@ class LegControl:
         A confirmation of other instructions is a ``CommandRefused`` too, with the code ``not_confirmed``.
         """
         await self._conversation.request(lambda ticket: InstructionsRequested(text, ticket), ("instruct", text))
+
+    async def change_voice(self, voice: str) -> None:
+        """Have the agent speak with another voice from now on; returns when the provider has confirmed it.
+
+        Most providers have no word for it: ``CommandRefused`` with the code ``unsupported``.
+        """
+        await self._conversation.request(lambda ticket: VoiceRequested(voice, ticket), ("change_voice", voice))
 
     async def hang_up(self) -> None:
         """Have the running answer played to its end, then hang up; returns when the session is over."""

@@ -43,7 +43,6 @@ from voxpipe.sansio.effects import (
 )
 from voxpipe.sansio.ledger import CutPoint
 from voxpipe.sansio.realtime import (
-    AudioReceived,
     Connected,
     ConnectionLost,
     Event,
@@ -130,6 +129,7 @@ class LiveSession:
         self.commands_peak = 0
         self._joint = joint
         self._dialect = joint.dialect
+        self._reader = joint.dialect.reader()
         self._log = SessionLog(joint.log, number)
         self._observer = observer
         self._serves = trio.Event()
@@ -230,6 +230,8 @@ class LiveSession:
             nursery.start_soon(keep_alive, websocket, self._joint.provider.ping_interval_s, self._lose)
             nursery.start_soon(self._watch_deadline)
             self.feed(Connected())
+            for event in self._reader.begin():
+                self.feed(event)
             while True:
                 try:
                     message = await websocket.get_message()
@@ -240,36 +242,38 @@ class LiveSession:
 
     # --- from the provider --------------------------------------------------------------------------------------------
 
-    def _take(self, text: str | bytes) -> None:
+    def _take(self, message: str | bytes) -> None:
         try:
-            wire = self._dialect.parse(text)
+            wire = self._dialect.parse(message)
         except RemoteProtocolError as error:
             self._log.record("error.parsing", {"message": str(error)}, "received")
             return
         try:
-            event: Event = self._dialect.decode(wire)
+            decoded = self._dialect.decode(wire)
         except RemoteProtocolError as error:
             audio = self._dialect.audio_keys.get(wire["type"])
             event_data = {name: value for name, value in wire.items() if name != audio}
             data = {"message": str(error), "type": wire["type"], "event": event_data}
             self._log.record("error.parsing", data, "received")
             return
-        if isinstance(event, AudioReceived):
-            self._log_audio(wire, event)
+        audio = getattr(decoded, "audio", None)
+        if isinstance(audio, bytes):
+            self._log_audio(wire, audio)
         else:
             self._log.record(wire["type"], wire, "received")
-        if isinstance(event, SpeechStopped) and event.audio_end_ms is not None:
-            after = max(0, math.ceil((self._sent_ms - event.audio_end_ms) / PTIME_MS))
-            while len(self._recent) > after:
-                self._recent.popleft()
-        self.feed(event)
+        for event in self._reader.read(decoded):
+            if isinstance(event, SpeechStopped) and event.audio_end_ms is not None:
+                after = max(0, math.ceil((self._sent_ms - event.audio_end_ms) / PTIME_MS))
+                while len(self._recent) > after:
+                    self._recent.popleft()
+            self.feed(event)
 
-    def _log_audio(self, wire: Wire, event: AudioReceived) -> None:
+    def _log_audio(self, wire: Wire, audio: bytes) -> None:
         # Before the acknowledgement nobody knows what these bytes are, and half a sample is no format's.
-        whole = len(event.audio) % self.formats.downlink.sample_bytes == 0
+        whole = len(audio) % self.formats.downlink.sample_bytes == 0
         confirmed = self.formats.downlink if self.machine.accepts_downlink and whole else None
         key = self._dialect.audio_keys[wire["type"]]
-        self._log.record_audio(wire["type"], wire, "received", event.audio, confirmed, key=key, side="downlink")
+        self._log.record_audio(wire["type"], wire, "received", audio, confirmed, key=key, side="downlink")
 
     def _lose(self, closed: WebSocketClosed) -> None:
         if self._ending is not None:

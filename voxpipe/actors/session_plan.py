@@ -51,11 +51,13 @@ class SessionPlan:
             SessionTimeouts(
                 round(provider.ack_timeout_s * NS_PER_S),
                 round(provider.drain_timeout_s * NS_PER_S),
-                round(provider.session_limit_s * NS_PER_S),
+                round((provider.session_limit_s or self.dialect.session_limit_s) * NS_PER_S),
                 round(provider.renew_before_s * NS_PER_S),
             ),
             timer=CallTimer(self.config.leg, self.start_ns, session.turn_detection),
             tools=self.tools,
+            model=provider.model or self.dialect.default_model,
+            accept_silent_ack=provider.accept_silent_ack,
             stands_by=successor_of is not None,
             voice=self.config.voice,
         )

@@ -23,6 +23,7 @@ from voxpipe.sansio.command_words import (
     CreateResponse,
     DeleteItem,
     InstructSession,
+    SpeakWords,
     TruncateItem,
 )
 from voxpipe.sansio.dialect import (
@@ -39,6 +40,7 @@ from voxpipe.sansio.dialect import (
     text,
 )
 from voxpipe.sansio.realtime import (
+    UNTOLD,
     AudioCleared,
     AudioCommitted,
     AudioCompleted,
@@ -153,6 +155,15 @@ def response_create(command: CreateResponse) -> Wire:
     return {"type": "response.create", "response": {"instructions": command.instructions}}
 
 
+SAY = "Say exactly these words, in their own language, and nothing before or after them: "
+"""How a model is made to speak words of ours; it is a wish."""
+
+
+def speak_words(command: SpeakWords) -> Wire:
+    """Spell words that are to be spoken: as instructions of one response."""
+    return response_create(CreateResponse(SAY + command.words))
+
+
 def add_message(agent_content: str) -> Callable[[AddMessage], Wire]:
     """Spell a message that enters the conversation as text; the type of an agent's content is the caller's to name."""
 
@@ -198,8 +209,8 @@ EVENTS: dict[str, EventSpelling] = {
     "session.updated": EventSpelling(
         SessionUpdated,
         {
-            "uplink": Key("session.audio.input.format", read_format, default="no format"),
-            "downlink": Key("session.audio.output.format", read_format, default="no format"),
+            "uplink": Key("session.audio.input.format", read_format, default=UNTOLD),
+            "downlink": Key("session.audio.output.format", read_format, default=UNTOLD),
             "instructions": INSTRUCTIONS,
         },
     ),
@@ -295,6 +306,7 @@ COMMANDS: dict[type, Any] = {
     CommitAudio: lambda _: {"type": "input_audio_buffer.commit"},
     ClearAudio: lambda _: {"type": "input_audio_buffer.clear"},
     CreateResponse: response_create,
+    SpeakWords: speak_words,
     CancelResponse: lambda command: {"type": "response.cancel", "response_id": command.response_id},
     TruncateItem: lambda command: {
         "type": "conversation.item.truncate",

@@ -23,7 +23,7 @@ from voxpipe.dialects.openai import (
 )
 from voxpipe.sansio.command_words import AddMessage, ConfigureSession, InstructSession
 from voxpipe.sansio.dialect import EventSpelling, Key, Wire, overlay
-from voxpipe.sansio.realtime import SessionUpdated
+from voxpipe.sansio.realtime import UNTOLD, SessionUpdated
 
 FORMATS: dict[AudioFormat, str] = {PCM24: "pcm16", ULAW8: "g711_ulaw", ALAW8: "g711_alaw"}
 NAMES: dict[str, AudioFormat] = {name: format_ for format_, name in FORMATS.items()}
@@ -73,8 +73,8 @@ OPENAI_BETA = attrs.evolve(
         "session.updated": EventSpelling(
             SessionUpdated,
             {
-                "uplink": Key("session.input_audio_format", _read_format, default="no format"),
-                "downlink": Key("session.output_audio_format", _read_format, default="no format"),
+                "uplink": Key("session.input_audio_format", _read_format, default=UNTOLD),
+                "downlink": Key("session.output_audio_format", _read_format, default=UNTOLD),
                 "instructions": INSTRUCTIONS,
             },
         ),

@@ -147,6 +147,7 @@ async def _ask(control: LegControl, request: Requested) -> None:
     ask: dict[str, Callable[[], Awaitable[None]]] = {
         "say": lambda: control.say(request.text),
         "instruct": lambda: control.instruct(request.text),
+        "change_voice": lambda: control.change_voice(request.text),
         "hang_up": control.hang_up,
     }
     with contextlib.suppress(SessionError):  # it was refused then as now, or the comparison tells

@@ -38,7 +38,7 @@ class ProviderSent:
     """The provider sent a message in its connection of that number."""
 
     connection: int
-    message: str = attrs.field(repr=False)
+    message: str | bytes = attrs.field(repr=False)
 
 
 @attrs.frozen
@@ -241,13 +241,12 @@ def _phone_sent(data: dict[str, Any], format_: AudioFormat | None, audio: _Audio
     return None  # the UUID
 
 
-def _wire(record: Record, dialect: Dialect, audio: _Audio, line_no: int) -> str:
-    data = dict(record.event_data)
+def _wire(record: Record, dialect: Dialect, audio: _Audio, line_no: int) -> str | bytes:
+    data = record.event_data
     key = dialect.audio_keys.get(record.event_type)
-    if key is not None and key in data:
-        payload = audio.of(data[key], "downlink", _sample_bytes(data[key]), line_no)
-        data[key] = base64.b64encode(payload).decode()
-    return dialect.serialize(data)
+    if key is None or key not in data:
+        return dialect.rewrite(data, None)
+    return dialect.rewrite(data, audio.of(data[key], "downlink", _sample_bytes(data[key]), line_no))
 
 
 def _sample_bytes(evidence: Any) -> int:

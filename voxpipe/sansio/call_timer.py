@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from voxpipe.audio import NS_PER_S
 from voxpipe.config import LegConfig, TurnDetectionConfig
-from voxpipe.sansio.realtime import DrainRequested, LocalEvent, SpeechRequested, WarningDue
+from voxpipe.sansio.realtime import DrainRequested, LocalEvent, SpeechRequested, TurnGivenUp, WarningDue
 from voxpipe.sansio.voice_words import HoldOver
 
 WARNING = "The call ends in {:g} seconds: bring the conversation to its end now, and say goodbye."
 LIMIT_REACHED = "call limit reached"
 IDLE_LIMIT_REACHED = "idle limit reached"
+LONGEST_TURN_NS = 20 * NS_PER_S
+"""A turn whose end nobody tells is over by then: a noise that began one and led to nothing would block all requests."""
 
 
 class CallTimer:
@@ -24,6 +26,7 @@ class CallTimer:
         self._warning = WARNING.format(config.warn_before_end_s)
         self._idle_at_ns: int | None = None
         self._hold_at_ns: int | None = None
+        self._turn_at_ns: int | None = None
         self._warn_at_ns: int | None = None
         self._end_at_ns: int | None = None
         if config.max_call_s:
@@ -39,7 +42,7 @@ class CallTimer:
     @property
     def deadline_ns(self) -> int | None:
         """When ``take_due`` must be called, at the latest."""
-        deadlines = (self._hold_at_ns, self._idle_at_ns, self._warn_at_ns, self._end_at_ns)
+        deadlines = (self._hold_at_ns, self._turn_at_ns, self._idle_at_ns, self._warn_at_ns, self._end_at_ns)
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     @property
@@ -59,6 +62,10 @@ class CallTimer:
     def hold_until(self, at_ns: int | None) -> None:
         """Take note that the playout is held until then, or no more."""
         self._hold_at_ns = at_ns
+
+    def expect_end(self, began_ns: int | None) -> None:
+        """Take note that a turn of the caller's began, whose end may not be told; ``None``: it is over, or will be."""
+        self._turn_at_ns = None if began_ns is None else began_ns + LONGEST_TURN_NS
 
     def note_caller(self) -> None:
         """Take note that the caller speaks: is still there."""
@@ -80,6 +87,9 @@ class CallTimer:
         if self._hold_at_ns is not None and now_ns >= self._hold_at_ns:
             self._hold_at_ns = None
             due.append(HoldOver())
+        if self._turn_at_ns is not None and now_ns >= self._turn_at_ns:
+            self._turn_at_ns = None
+            due.append(TurnGivenUp())
         if heard and self._warn_at_ns is not None and now_ns >= self._warn_at_ns:
             self._warn_at_ns = None
             due.append(WarningDue(self._warning))

@@ -13,18 +13,23 @@ from voxpipe.sansio.tool_words import SendToolResult, ToolSchema
 
 @attrs.frozen
 class ConfigureSession:
-    """Ask for formats, voice, instructions, turn detection and tools."""
+    """Ask for formats, voice, instructions, turn detection and tools; ``model`` where it is no part of the URL."""
 
     session: SessionConfig
     formats: FormatPair
     tools: tuple[ToolSchema, ...] = ()
+    model: str = ""
 
 
 @attrs.frozen
 class InstructSession:
-    """Replace the instructions in mid-call, and nothing else: a voice that was heard cannot be sent again."""
+    """Replace the instructions in mid-call, and nothing else: a voice that was heard cannot be sent again.
+
+    ``recalled`` is what the session was told of the conversation before it, if it was told in words.
+    """
 
     instructions: str
+    recalled: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -42,6 +47,33 @@ class CreateResponse:
     """Ask the agent to speak; ``instructions`` for this response only."""
 
     instructions: str | None = None
+
+
+@attrs.frozen
+class SpeakWords:
+    """Ask the agent to speak just these words."""
+
+    words: str
+
+
+@attrs.frozen
+class ChangeVoice:
+    """Speak with another voice from now on."""
+
+    voice: str
+
+
+@attrs.frozen
+class RecallConversation:
+    """Tell in words what was said before this session, to a provider that takes no items of ours.
+
+    ``lines`` are contributions not told yet, oldest first; ``earlier`` are those told before; ``instructions`` are what
+    the agent goes by.
+    """
+
+    instructions: str
+    earlier: tuple[str, ...]
+    lines: tuple[str, ...]
 
 
 @attrs.frozen
@@ -93,6 +125,9 @@ Command = (
     | CommitAudio
     | ClearAudio
     | CreateResponse
+    | SpeakWords
+    | ChangeVoice
+    | RecallConversation
     | CancelResponse
     | TruncateItem
     | DeleteItem

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import attrs
 
 from voxpipe.config import TurnDetectionConfig
@@ -11,9 +13,14 @@ from voxpipe.sansio.ledger import CutPoint
 
 
 class Cuts:
-    """The cuts of one session: at most one waits for the ledger's answer."""
+    """The cuts of one session: at most one waits for the ledger's answer.
 
-    def __init__(self, answers: Answers, detection: TurnDetectionConfig) -> None:
+    ``supports`` tells which commands the provider has a word for.
+    """
+
+    def __init__(
+        self, answers: Answers, detection: TurnDetectionConfig, supports: Callable[[type], bool] = lambda _: True
+    ) -> None:
         self.epoch = 0
         self.cuts = 0
         self.truncations = 0
@@ -21,6 +28,7 @@ class Cuts:
         """Responses of earlier sessions that may still be heard, which this one's provider does not know."""
         self._answers = answers
         self._server_interrupts = detection.interrupts
+        self._supports = supports
         self._waits = False
         self._heard = False
         self._cutting: frozenset[str] = frozenset()
@@ -52,8 +60,8 @@ class Cuts:
                 commands.append(CancelResponse(response_id))
         commands += [TruncateItem(cut.part.item_id, cut.part.content_index, cut.played_ms) for cut in point.begun]
         commands += [DeleteItem(item_id) for item_id in dict.fromkeys(unbegun) if item_id not in begun]
-        self.truncations += len(point.begun)
         self.cuts += bool(point.begun or unbegun)
+        self.truncations += len(point.begun) if self._supports(TruncateItem) else 0
         return commands
 
     def correct(self, refused: Command, counted_ms: int | None) -> TruncateItem | None:

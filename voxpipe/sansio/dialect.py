@@ -2,6 +2,10 @@
 
 Reading is liberal: extra keys are never an error, a type without an entry becomes ``UnknownEvent``. A key that an event
 cannot do without (the audio of an audio event) must be there: ``RemoteProtocolError`` names its path.
+
+Some providers say less than the neutral words do: they have no responses, or no end of a turn. Then the table makes
+*marks* of their messages, and the dialect's ``Reader``, one for each session, makes events of marks: it remembers what
+came before, and nothing else. It is pure, so that a log can be read through it again.
 """
 
 from __future__ import annotations
@@ -17,10 +21,30 @@ import pybase64
 from voxpipe.audio import AudioFormat
 from voxpipe.errors import RemoteProtocolError
 from voxpipe.sansio.command_words import Command
-from voxpipe.sansio.realtime import ProviderEvent, UnknownEvent
+from voxpipe.sansio.realtime import ProviderEvent, ResponseCreated, UnknownEvent
+from voxpipe.sansio.transitions import ACKS
 
 Wire: TypeAlias = dict[str, Any]
 """A message as the provider's JSON has it."""
+
+
+class Mark:
+    """What a message says in the provider's own terms; base of the classes that only the dialect's reader knows."""
+
+
+Decoded: TypeAlias = ProviderEvent | Mark
+
+
+class Reader:
+    """Makes neutral events of one session's messages. This one is for a provider whose messages are such events."""
+
+    def begin(self) -> list[ProviderEvent]:
+        """What happens when the connection opens, where the provider says nothing until it is asked."""
+        return []
+
+    def read(self, decoded: Decoded) -> list[ProviderEvent]:
+        """What a message means after all those before it, in order; nothing where it only adds to a later one."""
+        return [] if isinstance(decoded, Mark) else [decoded]
 
 
 class _Required:
@@ -81,7 +105,7 @@ def optional_number(path: str) -> Key:
 class EventSpelling:
     """The class of an event, and where its fields are."""
 
-    event: Callable[..., ProviderEvent]
+    event: Callable[..., Decoded]
     fields: Mapping[str, Key] = attrs.field(factory=dict)
 
 
@@ -126,7 +150,16 @@ class Dialect:
     ``url``, ``query`` and ``headers`` may hold ``{model}`` and ``{api_key}``. ``commands`` gives the encoder of each
     command the provider understands; ``audio_keys`` names, by wire type, the key that holds audio; ``unknown_keys`` are
     paths in the configuration for which the provider has no word; ``busy_codes`` refuse a response while another runs;
-    ``expired_codes`` are those of ``fatal_codes`` after which another session would be of use.
+    ``expired_codes`` are those of ``fatal_codes`` after which another session would be of use. ``command_id_key`` is
+    where our id stands in a command, if anywhere. Where ``binary_type`` is set, audio goes in binary messages both
+    ways, and that is what a log calls them.
+
+    ``acks`` are the acknowledgements that differ from ``ACKS``: ``None`` where the provider gives none. A command that
+    ``ResponseCreated`` confirms is answered by the provider unasked; it may take ``answer_s`` longer than others.
+    ``silent_ack``: the acknowledgement tells no formats, and confirms those that were asked for. ``tells_speech_end``
+    is false where nobody says when the caller's turn is over. ``full_duplex``: the agent listens while it speaks, and
+    falls silent by itself. ``session_limit_s`` is how long a session may serve. ``keepalive`` is sent when nothing else
+    was for ``keepalive_s``.
     """
 
     name: str
@@ -144,27 +177,59 @@ class Dialect:
     unknown_keys: frozenset[str] = frozenset()
     busy_codes: frozenset[str] = frozenset()
     expired_codes: frozenset[str] = frozenset()
+    command_id_key: str | None = "event_id"
+    binary_type: str | None = None
+    acks: Mapping[type, type | None] = attrs.field(factory=dict)
+    answer_s: float = 0.0
+    silent_ack: bool = False
+    tells_speech_end: bool = True
+    full_duplex: bool = False
+    session_limit_s: float = 3580.0
+    keepalive: Wire | None = None
+    keepalive_s: float = 0.0
+    reader: Callable[[], Reader] = Reader
 
     def supports(self, command: type) -> bool:
         """Tell whether the provider has a word for a command."""
         return command in self.commands
 
+    def ack_of(self, command: type) -> type | None:
+        """Return the event that confirms a command; ``None`` where the provider gives none."""
+        return self.acks.get(command, ACKS[command])
+
+    def answers(self, command: type) -> bool:
+        """Tell whether the provider answers such a command by itself, with no response asked for."""
+        return self.acks.get(command) is ResponseCreated
+
     def encode(self, command: Command, command_id: str) -> Wire:
         """Spell a command, with our id in it."""
-        return {"event_id": command_id, **self.commands[type(command)](command)}
+        wire = self.commands[type(command)](command)
+        return wire if self.command_id_key is None else {self.command_id_key: command_id, **wire}
 
-    def encode_audio(self, audio: bytes) -> str:
+    def encode_audio(self, audio: bytes) -> str | bytes:
         """Spell uplink audio, by hand: it goes out fifty times a second."""
+        if self.binary_type is not None:
+            return audio
         return f'{{"type":"{self.audio_type}","audio":"{pybase64.b64encode_as_string(audio)}"}}'
 
     def serialize(self, wire: Wire) -> str:
         """Write a command as the text of one message; null stays null."""
         return orjson.dumps(wire).decode()
 
+    def rewrite(self, wire: Wire, audio: bytes | None) -> str | bytes:
+        """Write a message that was received as it came, its audio put back: the inverse of ``parse``."""
+        if audio is None:
+            return self.serialize(wire)
+        if wire["type"] == self.binary_type:
+            return audio
+        return self.serialize({**wire, self.audio_keys[wire["type"]]: pybase64.b64encode_as_string(audio)})
+
     def parse(self, received: str | bytes) -> Wire:
         """Read the JSON of one message; ``RemoteProtocolError`` if it is none."""
         if isinstance(received, bytes):
-            raise RemoteProtocolError(f"expected a text message, got a binary one of {len(received)} bytes")
+            if self.binary_type is None:
+                raise RemoteProtocolError(f"expected a text message, got a binary one of {len(received)} bytes")
+            return {"type": self.binary_type, self.audio_keys[self.binary_type]: received}
         try:
             message = orjson.loads(received)
         except orjson.JSONDecodeError as error:
@@ -173,8 +238,8 @@ class Dialect:
             raise RemoteProtocolError(f"expected a JSON object with a type, got {received[:80]!r}")
         return message
 
-    def decode(self, message: Wire) -> ProviderEvent:
-        """Tell what a message means; ``RemoteProtocolError`` when something in it is missing or of no use."""
+    def decode(self, message: Wire) -> Decoded:
+        """Tell what a message says; ``RemoteProtocolError`` when something in it is missing or of no use."""
         spelling = self.events.get(message["type"])
         if spelling is None:
             return UnknownEvent(message["type"])

@@ -8,8 +8,7 @@ import attrs
 
 from voxpipe.audio import NS_PER_S
 from voxpipe.sansio.command_words import Command, TruncateItem
-from voxpipe.sansio.realtime import ErrorReported
-from voxpipe.sansio.transitions import ACKS
+from voxpipe.sansio.realtime import CommandAcknowledged, ErrorReported
 
 
 @attrs.frozen
@@ -24,12 +23,18 @@ class SessionTimeouts:
 
 @attrs.frozen
 class Pending:
-    """A command that waits for its answer."""
+    """A command that waits until ``deadline_ns`` for its answer: an event of the type ``ack``.
+
+    ``together``: one such event confirms all of its kind that wait.
+    """
 
     command_id: str
     command: Command
+    ack: type
     sent_ns: int
+    deadline_ns: int
     ticket: int | None = None
+    together: bool = False
 
     @property
     def name(self) -> str:
@@ -39,21 +44,25 @@ class Pending:
     @property
     def expected(self) -> str:
         """The name of the event that would confirm it."""
-        return ACKS[type(self.command)].__name__
+        return self.ack.__name__
 
     def confirmed_by(self, event: Any) -> bool:
-        """Tell whether an event confirms it: of the type in ``ACKS``, and of its item or response if it has one."""
-        return ACKS[type(self.command)] is type(event) and all(
+        """Tell whether an event confirms it: of its ``ack``, and of its item, response or call if it has one."""
+        if type(event) is not self.ack:
+            return False
+        if isinstance(event, CommandAcknowledged):
+            return event.command_id == self.command_id or event.command is type(self.command)
+        return all(
             getattr(self.command, name, None) in (None, getattr(event, name, None))
             for name in ("item_id", "response_id", "call_id")
+            if hasattr(event, name)
         )
 
 
 class PendingCommands:
     """The pending commands of one session, oldest first."""
 
-    def __init__(self, timeout_ns: int) -> None:
-        self._timeout_ns = timeout_ns
+    def __init__(self) -> None:
         self._commands: list[Pending] = []
 
     @property
@@ -63,31 +72,40 @@ class PendingCommands:
 
     @property
     def deadline_ns(self) -> int | None:
-        """When the oldest becomes overdue."""
-        return self._commands[0].sent_ns + self._timeout_ns if self._commands else None
+        """When the first becomes overdue."""
+        return min((pending.deadline_ns for pending in self._commands), default=None)
 
-    def add(self, command_id: str, command: Command, now_ns: int, ticket: int | None = None) -> None:
+    def add(self, pending: Pending) -> None:
         """Wait for the answer to a command."""
-        self._commands.append(Pending(command_id, command, now_ns, ticket))
+        self._commands.append(pending)
 
-    def find(self, command: type) -> Pending | None:
-        """Return the oldest of one type."""
-        return next((pending for pending in self._commands if isinstance(pending.command, command)), None)
+    def find(self, *commands: type) -> Pending | None:
+        """Return the oldest of these types."""
+        return next((pending for pending in self._commands if isinstance(pending.command, commands)), None)
 
-    def confirm(self, event: Any) -> Pending | None:
-        """Take out the oldest which an event confirms: by type and item, since our id is not in it."""
-        return self._take(next((pending for pending in self._commands if pending.confirmed_by(event)), None))
+    def expects(self, ack: type) -> bool:
+        """Tell whether a command waits for such an event."""
+        return any(pending.ack is ack for pending in self._commands)
+
+    def confirm(self, event: Any) -> list[Pending]:
+        """Take out the oldest which an event confirms, and those it confirms together with it; often none."""
+        found = [pending for pending in self._commands if pending.confirmed_by(event)]
+        taken = [pending for pending in found if pending is found[0] or pending.together]
+        for pending in taken:
+            self._commands.remove(pending)
+        return taken
 
     def refuse(self, error: ErrorReported) -> Pending | None:
         """Take out the one which an error names, or which alone it can mean: a count of audio means a truncation."""
-        if error.command_id is None and error.counted_ms is not None:
-            return self._take(self.find(TruncateItem))
+        meant = (TruncateItem,) if error.counted_ms is not None else error.refuses
+        if error.command_id is None:
+            return self._take(self.find(*meant) if meant else None)
         return self._take(next((pending for pending in self._commands if pending.command_id == error.command_id), None))
 
     def take_overdue(self, now_ns: int) -> list[Pending]:
         """Take out those which have waited too long."""
-        overdue = [pending for pending in self._commands if now_ns >= pending.sent_ns + self._timeout_ns]
-        self._commands = self._commands[len(overdue) :]
+        overdue = [pending for pending in self._commands if now_ns >= pending.deadline_ns]
+        self._commands = [pending for pending in self._commands if now_ns < pending.deadline_ns]
         return overdue
 
     def clear(self) -> list[Pending]:

@@ -15,6 +15,9 @@ from voxpipe.sansio.ledger import CutPoint
 from voxpipe.sansio.tool_words import ToolAnswered, ToolCallRequested
 from voxpipe.sansio.voice_words import VoiceEvent
 
+UNTOLD = "no format"
+"""What a confirmation says of a format that it does not name."""
+
 # --- events from the provider -----------------------------------------------------------------------------------------
 
 
@@ -27,7 +30,7 @@ class SessionCreated:
 
 @attrs.frozen
 class SessionUpdated:
-    """The configuration in effect; a format no name is known for is given in the provider's words."""
+    """The configuration in effect; a format no name is known for is given in the provider's words, or is ``UNTOLD``."""
 
     uplink: AudioFormat | str
     downlink: AudioFormat | str
@@ -39,6 +42,8 @@ class ErrorReported:
     """The provider reported an error; ``command_id`` names our command, where it does.
 
     ``counted_ms`` is the length of an item's audio by the provider's own count, where a truncation exceeds it.
+    ``refuses`` are the kinds of command one of which it means, where it names none. After a ``fatal`` one the session
+    is of no use.
     """
 
     code: str
@@ -46,6 +51,24 @@ class ErrorReported:
     param: str | None
     command_id: str | None
     counted_ms: int | None = None
+    refuses: tuple[type, ...] = ()
+    fatal: bool = False
+
+
+@attrs.frozen
+class WarningReported:
+    """The provider says that something is not as it should be, and goes on."""
+
+    code: str
+    message: str
+
+
+@attrs.frozen
+class CommandAcknowledged:
+    """The provider confirms a command, by our id or as the oldest of its kind."""
+
+    command_id: str | None = None
+    command: type | None = None
 
 
 @attrs.frozen
@@ -155,6 +178,13 @@ class OutputItemDone:
     response_id: str
     item_id: str | None
     item_type: str | None
+
+
+@attrs.frozen
+class ToolCallWithdrawn:
+    """The model does not want the result of a tool call any more: the caller went on speaking."""
+
+    call_id: str
 
 
 @attrs.frozen
@@ -274,10 +304,24 @@ class TalkPressed:
 
 
 @attrs.frozen
+class TurnGivenUp:
+    """Nobody told the end of the caller's turn, and it is not waited for any more."""
+
+
+@attrs.frozen
 class SpeechRequested:
-    """The agent is to speak, when nobody else does; ``instructions`` for this answer only."""
+    """The agent is to speak, when nobody else does: by ``instructions`` for this answer only, or just ``words``."""
 
     instructions: str | None
+    ticket: int | None = None
+    words: str | None = None
+
+
+@attrs.frozen
+class VoiceRequested:
+    """The agent is to speak with another voice from now on."""
+
+    voice: str
     ticket: int | None = None
 
 
@@ -314,8 +358,10 @@ LocalEvent = (
     | Superseded
     | LegEnded
     | TalkPressed
+    | TurnGivenUp
     | SpeechRequested
     | InstructionsRequested
+    | VoiceRequested
     | WarningDue
     | VoiceEvent
     | ToolAnswered
@@ -326,6 +372,8 @@ ProviderEvent = (
     SessionCreated
     | SessionUpdated
     | ErrorReported
+    | WarningReported
+    | CommandAcknowledged
     | SpeechStarted
     | SpeechStopped
     | AudioCommitted
@@ -341,6 +389,7 @@ ProviderEvent = (
     | OutputItemAdded
     | OutputItemDone
     | ToolCallRequested
+    | ToolCallWithdrawn
     | AudioReceived
     | AudioCompleted
     | TranscriptReceived

@@ -1,22 +1,29 @@
-"""Giving a session the conversation it is to go on with: each item acknowledged, a window of them at a time."""
+"""Giving a session the conversation it is to go on with: each item acknowledged, a window of them at a time.
+
+A provider that takes no items of ours is told in words, as a record of who said what.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
 
-from voxpipe.sansio.command_words import Command
+from voxpipe.sansio.command_words import AddMessage, AddToolCall, Command, RecallConversation
 from voxpipe.sansio.commands import Commands
+from voxpipe.sansio.tool_words import SendToolResult
 
 WINDOW = 16
 """How many items are on their way: more would only fill the channel to the provider."""
 
 
 class Restoration:
-    """What one session is still to be given."""
+    """What one session, which goes by ``instructions``, is still to be given; ``lines`` is what was told in words."""
 
-    def __init__(self, commands: Commands) -> None:
+    def __init__(self, commands: Commands, instructions: str) -> None:
         self.given = 0
+        self.lines: tuple[str, ...] = ()
+        self._instructions = instructions
+        self._tools: dict[str, str] = {}
         self._commands = commands
         self._waiting: deque[Command] = deque()
 
@@ -27,8 +34,26 @@ class Restoration:
 
     def add(self, commands: Iterable[Command]) -> None:
         """Put items behind the others."""
-        self._waiting.extend(commands)
-        self.go_on()
+        if self._commands.dialect.supports(AddToolCall):
+            self._waiting.extend(commands)
+            self.go_on()
+            return
+        items = list(commands)
+        lines = tuple(line for item in items for line in self._tell(item))
+        if lines:
+            self._commands.send(RecallConversation(self._instructions, self.lines, lines))
+        self.lines += lines
+        self.given += len(items)
+
+    def _tell(self, item: Command) -> list[str]:
+        match item:
+            case AddMessage(_, speaker, text):
+                return [f"{speaker}: {text}"]
+            case AddToolCall(_, call_id, name, arguments):
+                self._tools[call_id] = f"{name}({arguments})"
+            case SendToolResult(call_id, output):
+                return [f"tool {self._tools.pop(call_id, 'call')} returned: {output}"]
+        return []
 
     def go_on(self) -> None:
         """Send as many as the window allows."""

@@ -55,9 +55,11 @@ from voxpipe.sansio.effects import AwaitPlayout, Close, Effect, Fail, FinishResp
 from voxpipe.sansio.lifetime import Due
 from voxpipe.sansio.pending import Pending
 from voxpipe.sansio.realtime import (
+    UNTOLD,
     AudioCommitted,
     AudioCompleted,
     AudioReceived,
+    CommandAcknowledged,
     Connected,
     ConnectionLost,
     ConversationGiven,
@@ -78,6 +80,7 @@ from voxpipe.sansio.realtime import (
     SpeechStopped,
     Superseded,
     TookOver,
+    ToolCallWithdrawn,
 )
 from voxpipe.sansio.session_parts import SessionParts
 from voxpipe.sansio.tool_words import ToolAnswered, ToolCallRequested
@@ -143,41 +146,45 @@ class Session(SessionParts):
         self._state = CONFIGURING
         self._lifetime.wait()
         self._note("session.requested", {"session_id": event.session_id, "requested": self._formats.names})
-        self._commands.send(ConfigureSession(self._config, self._formats, self._tools))
+        self._commands.send(ConfigureSession(self._config, self._formats, self._tools, self._model))
 
     def _compare(self, event: SessionUpdated) -> None:
-        requested = (str(self._formats.uplink), str(self._formats.downlink))
-        confirmed = (str(event.uplink), str(event.downlink))
+        requested = (self._formats.uplink, self._formats.downlink)
+        told = (event.uplink, event.downlink)
+        # An acknowledgement that names no format confirms what was asked for, if that is how the provider does it.
+        silent = UNTOLD in told and self._accepts_silent_ack
+        confirmed = tuple(a if b == UNTOLD and silent else b for a, b in zip(requested, told, strict=True))
         pending = self._commands.confirm(event)
-        if (event.uplink, event.downlink) != (self._formats.uplink, self._formats.downlink):
-            self._fail(FormatMismatch(requested, confirmed))
+        if confirmed != requested:
+            self._fail(FormatMismatch((str(requested[0]), str(requested[1])), (str(told[0]), str(told[1]))))
         elif self._state is CONFIGURING:
             self._ack_ns = self._now_ns - pending.sent_ns if pending else None
-            self._confirm()
+            self._confirm(echoed=not silent)
         elif pending is not None:
             self._commands.compare_instructions(pending, event)
 
-    def _confirm(self) -> None:
+    def _confirm(self, *, echoed: bool) -> None:
         self._lifetime.confirm(self._now_ns)
         ack_ms = None if self._ack_ns is None else round(self._ack_ns / 1e6, 3)
-        self._note("session.ready", {"confirmed": self._formats.names, "ack_ms": ack_ms})
+        self._note("session.ready", {"confirmed": self._formats.names, "echoed": echoed, "ack_ms": ack_ms})
         if self._stands_by:
             self._state = STANDBY
         else:
-            self._serve(self._config.greeting)
+            words, instructions = self._config.greeting_words or None, self._config.greeting or None
+            self._serve(SpeechRequested(instructions, words=words) if words or instructions else None)
 
-    def _serve(self, instructions: str | None) -> None:
+    def _serve(self, first: SpeechRequested | None) -> None:
         self._state = READY
         self._lifetime.serve()
         self._turns.note_playout()
-        if instructions:
-            self._take_turn(SpeechRequested(instructions))
+        if first is not None:
+            self._take_turn(first)
 
     def _refused(self, event: ErrorReported) -> None:
         self._count["errors"] += 1
         ours = self._commands.pending.find(ConfigureSession)
         other = ours is not None and event.command_id not in (None, ours.command_id)
-        if other and event.code not in self._dialect.fatal_codes:
+        if other and not self._is_fatal(event):
             return
         name = "ConfigureSession" if ours else "the connection"
         message = event.message + (f" (param {event.param})" if event.param else "")
@@ -194,7 +201,7 @@ class Session(SessionParts):
 
     # --- taking over from another session -----------------------------------------------------------------------------
 
-    def _restore(self, event: ConversationGiven | ItemAdded) -> None:
+    def _restore(self, event: ConversationGiven | ItemAdded | CommandAcknowledged) -> None:
         if isinstance(event, ConversationGiven):
             self._restoration.add(event.commands)
         else:
@@ -205,7 +212,7 @@ class Session(SessionParts):
         self._turns.cuts.epoch, self._turns.cuts.foreign = event.epoch, event.foreign
         self._tool_calls.adopt(event.open_calls)
         self._note("session.took_over", {"items": self._restoration.given, "open_calls": list(event.open_calls)})
-        self._serve(event.resume)
+        self._serve(SpeechRequested(event.resume) if event.resume else None)
         if event.instructions not in (None, self._turns.instructions):  # changed since this session was configured
             self._take_turn(InstructionsRequested(event.instructions))
 
@@ -233,7 +240,7 @@ class Session(SessionParts):
 
     # --- tools --------------------------------------------------------------------------------------------------------
 
-    def _follow(self, event: ResponseDone | ToolAnswered | ToolCallRequested) -> None:
+    def _follow(self, event: ResponseDone | ToolAnswered | ToolCallRequested | ToolCallWithdrawn) -> None:
         self._tool_calls.follow(event)
         over = isinstance(event, ResponseDone) or (isinstance(event, ToolAnswered) and not self._agent_busy)
         watched = self._timer.watches_silence or self._renewing or self._config.turn_detection.type == "none"
@@ -281,7 +288,7 @@ class Session(SessionParts):
 
     def _survive(self, event: ErrorReported) -> None:
         self._count["errors"] += 1
-        if event.code in self._dialect.fatal_codes:
+        if self._is_fatal(event):
             self._finish_answers()
             kind = SessionLost if event.code in self._dialect.expired_codes else SessionError
             self._fail(kind(f"the provider ended the session: {event.code}: {event.message}"))
@@ -289,6 +296,9 @@ class Session(SessionParts):
         refused = self._commands.refuse(event)
         self._turns.refuse(refused, event, busy=event.code in self._dialect.busy_codes)
         self._go_on()
+
+    def _is_fatal(self, event: ErrorReported) -> bool:
+        return event.fatal or event.code in self._dialect.fatal_codes
 
     def _lose(self, event: ConnectionLost) -> None:
         reason = f": {event.reason}" if event.reason else ""

@@ -37,6 +37,8 @@ class SessionParts:
         *,
         timer: CallTimer | None = None,
         tools: tuple[ToolSchema, ...] = (),
+        model: str = "",
+        accept_silent_ack: bool = False,
         stands_by: bool = False,
         voice: VoiceConfig | None = None,
         command_ids: Callable[[int], str] = "vx_{}".format,
@@ -45,13 +47,17 @@ class SessionParts:
         self._config = config
         self._formats = formats
         self._tools = tools
+        self._model = model
+        self._accepts_silent_ack = accept_silent_ack or dialect.silent_ack
         self._stands_by = stands_by
         self._timeouts = timeouts or SessionTimeouts()
         self._lifetime = Lifetime(self._timeouts)
         self._timer = timer or CallTimer(LegConfig(), 0)
         self._state = CONNECTING
         self._now_ns = 0
-        self._commands = Commands(dialect, self._timeouts.ack_ns, command_ids, self._emit)
+        self._commands = Commands(
+            dialect, self._timeouts.ack_ns, command_ids, self._emit, silent_ack=self._accepts_silent_ack
+        )
         self._drain_request = DrainRequested("")
         self._awaited = 0
         self._renewing = False
@@ -61,10 +67,18 @@ class SessionParts:
         self._left: dict[str, Any] | None = None
         self._effects: list[Effect] = []
         self._answers = Answers()
+        self._restoration = Restoration(self._commands, config.instructions)
         self._audio = AgentAudio(self._answers, formats.downlink, self._commands, self._emit)
-        self._turns = Turns(self._answers, config, self._commands, self._timer, self._emit, voice or VoiceConfig())
+        self._turns = Turns(
+            self._answers,
+            config,
+            self._commands,
+            self._timer,
+            self._emit,
+            voice or VoiceConfig(),
+            lambda: self._restoration.lines,
+        )
         self._tool_calls = ToolCalls(self._answers, config.turn_detection, self._commands, self._emit)
-        self._restoration = Restoration(self._commands)
         self._ack_ns: int | None = None
         self._count = {"responses": 0, "errors": 0}
 

@@ -5,6 +5,8 @@ it: a conversation with an unanswered call is one the provider may refuse to con
 all of its calls are answered, one further response speaks about them; a provider runs one response at a time, so it
 waits for the running one.
 
+Some providers speak about results by themselves; then no response is asked for, and the call waits for theirs.
+
 It also waits for the caller. While a turn of the caller's is open and the provider answers turns by itself, that answer
 will know the results, and a response of our own would talk over the caller or be refused. A result that was
 acknowledged before a response began is known to it, and needs no further words.
@@ -22,11 +24,19 @@ import attrs
 
 from voxpipe.config import TurnDetectionConfig
 from voxpipe.sansio.answers import Answers, Verdict
-from voxpipe.sansio.command_words import AddMessage, CommitAudio, CreateResponse
+from voxpipe.sansio.command_words import AddMessage, CommitAudio
 from voxpipe.sansio.commands import Commands
 from voxpipe.sansio.digit_words import DigitsEntered
 from voxpipe.sansio.effects import CallTool, CancelTools, Effect, Note
-from voxpipe.sansio.realtime import Event, ResponseCreated, ResponseDone, SpeechStarted, SpeechStopped
+from voxpipe.sansio.realtime import (
+    Event,
+    ResponseCreated,
+    ResponseDone,
+    SpeechStarted,
+    SpeechStopped,
+    ToolCallWithdrawn,
+    TurnGivenUp,
+)
 from voxpipe.sansio.tool_words import After, SendToolResult, ToolAnswered, ToolCallRequested
 
 CALLS_KEPT = 64
@@ -64,6 +74,7 @@ class ToolCalls:
         self._commands = commands
         self._emit = emit
         self._known: deque[str] = deque(maxlen=CALLS_KEPT)
+        self._names: dict[str, str] = {}
         self._responses: dict[str, _Calls] = {}
         self._owed = False
         self._speaking = False
@@ -94,7 +105,7 @@ class ToolCalls:
     @property
     def _asked(self) -> bool:
         """Whether a response is asked for, or will be as soon as the caller's turn is an item: it knows the results."""
-        return bool(self._pending.find(CreateResponse) or self._pending.find(CommitAudio))
+        return self._pending.expects(ResponseCreated) or bool(self._pending.find(CommitAudio))
 
     def follow(self, event: Event) -> None:
         """Take an event the session machine has taken; do what it leads to."""
@@ -104,18 +115,22 @@ class ToolCalls:
                 steps = self._request(event)
             case ToolAnswered():
                 steps = self._answer(event)
+            case ToolCallWithdrawn(call_id):
+                steps = self._withdraw(call_id)
             case DigitsEntered(item_id, text, ticket):
                 if self._commands.send(AddMessage(item_id, "caller", text), ticket) is not None:
-                    self._owed = True
+                    self._owed = self._owed or not self._commands.dialect.answers(AddMessage)
             case SpeechStarted():
                 self._speaking = self._turn_open = True
                 steps = [CancelTools()] if self.running else []
             case SpeechStopped():
                 self._speaking = False
                 self._turn_open = self._provider_answers
+            case TurnGivenUp():
+                self._speaking = self._turn_open = False
             case ResponseCreated():
                 self._turn_open = self._speaking
-                if self._pending.find(SendToolResult) is None and self._pending.find(AddMessage) is None:
+                if self._pending.find(SendToolResult, AddMessage) is None:
                     self._owed = False
             case ResponseDone():
                 # A turn that ended while a response ran uninterrupted may get no answer of the provider's own.
@@ -142,9 +157,10 @@ class ToolCalls:
         if event.name is None or event.call_id in self._known:
             return []
         self._known.append(event.call_id)
+        self._names[event.call_id] = event.name
         if self._answers.verdict(event.response_id) is not Verdict.PLAY:
             note = Note("tool.cancelled", {"call_id": event.call_id, "name": event.name, "because": NOT_CALLED})
-            return [note, SendToolResult(event.call_id, NOT_CALLED)]
+            return [note, self._result(event.call_id, NOT_CALLED)]
         self._responses.setdefault(event.response_id, _Calls()).waiting.add(event.call_id)
         return [CallTool(event.call_id, event.name, event.arguments)]
 
@@ -153,11 +169,22 @@ class ToolCalls:
             if event.call_id in calls.waiting:
                 calls.waiting.remove(event.call_id)
                 calls.asked.add(event.after)
-                return [SendToolResult(event.call_id, event.output)]
+                return [self._result(event.call_id, event.output)]
         return []
+
+    def _withdraw(self, call_id: str) -> list[Step]:
+        for calls in self._responses.values():
+            if call_id in calls.waiting:
+                calls.waiting.remove(call_id)
+                return [Note("tool.withdrawn", {"call_id": call_id, "name": self._names.pop(call_id, None)})]
+        return []
+
+    def _result(self, call_id: str, output: str) -> SendToolResult:
+        return SendToolResult(call_id, output, self._names.pop(call_id, ""))
 
     def _collect(self) -> None:
         over = [id_ for id_, calls in self._responses.items() if not calls.waiting and not self._answers.runs(id_)]
         for response_id in over:
             asked = self._responses.pop(response_id).asked
-            self._owed = self._owed or (After.REPLY in asked and After.SILENCE not in asked)
+            owed = After.REPLY in asked and After.SILENCE not in asked
+            self._owed = self._owed or (owed and not self._commands.dialect.answers(SendToolResult))

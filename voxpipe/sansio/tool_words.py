@@ -19,10 +19,11 @@ class ToolSchema:
 
 @attrs.frozen
 class SendToolResult:
-    """Tell the model what a tool call came to."""
+    """Tell the model what a tool call came to; ``name`` is the tool's."""
 
     call_id: str
     output: str
+    name: str = ""
 
 
 @attrs.frozen

@@ -15,12 +15,15 @@ from voxpipe.sansio.command_words import (
     AddMessage,
     AddToolCall,
     CancelResponse,
+    ChangeVoice,
     ClearAudio,
     CommitAudio,
     ConfigureSession,
     CreateResponse,
     DeleteItem,
     InstructSession,
+    RecallConversation,
+    SpeakWords,
     TruncateItem,
 )
 from voxpipe.sansio.digit_words import DigitPressed, DigitsEntered
@@ -29,6 +32,7 @@ from voxpipe.sansio.realtime import (
     AudioCommitted,
     AudioCompleted,
     AudioReceived,
+    CommandAcknowledged,
     Connected,
     ConnectionLost,
     ConversationGiven,
@@ -52,8 +56,11 @@ from voxpipe.sansio.realtime import (
     Superseded,
     TalkPressed,
     TookOver,
+    ToolCallWithdrawn,
     TranscriptionCompleted,
     TranscriptionFailed,
+    TurnGivenUp,
+    VoiceRequested,
     WarningDue,
 )
 from voxpipe.sansio.tool_words import SendToolResult, ToolAnswered, ToolCallRequested
@@ -97,6 +104,7 @@ def _audio(state: State) -> dict[type, Transition]:
         AudioReceived: Transition("_take_audio", (state, FAILED)),
         AudioCompleted: _stay(state, "_take_audio"),
         ToolCallRequested: _stay(state, "_follow"),
+        ToolCallWithdrawn: _stay(state, "_follow"),
         ToolAnswered: _stay(state, "_follow"),
         ItemAdded: _stay(state, "_acknowledge"),
         ItemTruncated: _stay(state, "_acknowledge"),
@@ -104,6 +112,7 @@ def _audio(state: State) -> dict[type, Transition]:
         AudioCommitted: _stay(state, "_answer_turn"),
         SpeechStopped: _stay(state, "_take_turn"),
         AudioCleared: _stay(state, "_acknowledge"),
+        CommandAcknowledged: _stay(state, "_acknowledge"),
         SessionUpdated: Transition("_compare", (state, FAILED)),
         ErrorReported: Transition("_survive", (state, FAILED)),
         ConnectionLost: Transition("_lose", (FAILED,)),
@@ -139,6 +148,7 @@ TRANSITIONS: Final[dict[State, dict[type, Transition]]] = {
     STANDBY: {
         ConversationGiven: _stay(STANDBY, "_restore"),
         ItemAdded: _stay(STANDBY, "_restore"),
+        CommandAcknowledged: _stay(STANDBY, "_restore"),
         TookOver: Transition("_take_over", (READY,)),
         SessionUpdated: Transition("_compare", (STANDBY, FAILED)),
         ErrorReported: Transition("_survive", (STANDBY, FAILED)),
@@ -154,8 +164,10 @@ TRANSITIONS: Final[dict[State, dict[type, Transition]]] = {
         TranscriptionFailed: _stay(READY, "_take_turn"),
         DigitPressed: _stay(READY, "_take_turn"),
         DigitsEntered: _stay(READY, "_take_turn"),
+        TurnGivenUp: _stay(READY, "_take_turn"),
         SpeechRequested: _stay(READY, "_take_turn"),
         InstructionsRequested: _stay(READY, "_take_turn"),
+        VoiceRequested: _stay(READY, "_take_turn"),
         WarningDue: _stay(READY, "_take_turn"),
         PlayoutFinished: _stay(READY, "_note_playout"),
         DrainRequested: Transition("_drain", (DRAINING,)),
@@ -182,6 +194,9 @@ ACKS: Final[dict[type, type]] = {
     ConfigureSession: SessionUpdated,
     InstructSession: SessionUpdated,
     CreateResponse: ResponseCreated,
+    SpeakWords: ResponseCreated,
+    ChangeVoice: CommandAcknowledged,
+    RecallConversation: CommandAcknowledged,
     CancelResponse: ResponseDone,
     CommitAudio: AudioCommitted,
     ClearAudio: AudioCleared,
@@ -191,7 +206,9 @@ ACKS: Final[dict[type, type]] = {
     AddToolCall: ItemAdded,
     SendToolResult: ItemAdded,
 }
-"""The event that confirms a command. Where both name an item, a response or a tool call, it must be the same one."""
+"""The event that confirms a command, unless the dialect says otherwise.
+
+Where both name an item, a response or a tool call, it must be the same one."""
 
 
 def draw_states() -> str:

@@ -8,7 +8,14 @@ from voxpipe.config import SessionConfig
 from voxpipe.errors import CommandRefused, SessionError
 from voxpipe.sansio.answers import Answers
 from voxpipe.sansio.call_timer import CallTimer
-from voxpipe.sansio.command_words import ClearAudio, CommitAudio, CreateResponse, InstructSession
+from voxpipe.sansio.command_words import (
+    ChangeVoice,
+    ClearAudio,
+    CommitAudio,
+    CreateResponse,
+    InstructSession,
+    SpeakWords,
+)
 from voxpipe.sansio.commands import Commands
 from voxpipe.sansio.cuts import Cuts
 from voxpipe.sansio.digit_words import DigitPressed, KeypadEvent
@@ -25,6 +32,8 @@ from voxpipe.sansio.realtime import (
     TalkPressed,
     TranscriptionCompleted,
     TranscriptionFailed,
+    TurnGivenUp,
+    VoiceRequested,
     WarningDue,
 )
 from voxpipe.sansio.requests import Requests
@@ -40,8 +49,10 @@ TurnEvent = (
     | TranscriptionCompleted
     | TranscriptionFailed
     | KeypadEvent
+    | TurnGivenUp
     | SpeechRequested
     | InstructionsRequested
+    | VoiceRequested
     | WarningDue
 )
 
@@ -57,15 +68,18 @@ class Turns:
         timer: CallTimer,
         emit: Callable[[Effect], None],
         voice: VoiceConfig,
+        recalled: Callable[[], tuple[str, ...]],
     ) -> None:
         self.caller_turns = 0
         self.uncommitted = False
         """A turn of the caller's has ended, and is no item yet."""
-        self.cuts = Cuts(answers, config.turn_detection)
+        self.cuts = Cuts(answers, config.turn_detection, commands.dialect.supports)
         self._answers = answers
         self._requests = Requests(answers)
         self._instructions = config.instructions
+        self._recalled = recalled
         self._commands = commands
+        self._dialect = commands.dialect
         self._timer = timer
         self._emit = emit
         self._holds = Holds(
@@ -94,10 +108,13 @@ class Turns:
                 self.caller_turns += 1
                 self._requests.note_caller(speaks=True)
                 self._timer.note_caller()
-                self._barge_in()
+                self._timer.expect_end(None if self._dialect.tells_speech_end else self._commands.now_ns)
+                if not self._dialect.full_duplex:
+                    self._barge_in()
             case SpeechStopped():
                 self.uncommitted = True
                 self._requests.note_caller(speaks=False)
+                self._timer.expect_end(None)
                 self._timer.note_silence(self._commands.now_ns)
             case PlayoutCut(point):
                 for command in self.cuts.finish(point):
@@ -114,13 +131,18 @@ class Turns:
                 self._timer.postpone(self._commands.now_ns)
                 if interrupts:
                     self._barge_in(heard=False)
+            case TurnGivenUp():
+                self._requests.note_caller(speaks=False)
+                self._timer.note_silence(self._commands.now_ns)
             case SpeechRequested():
                 self._request(event)
             case InstructionsRequested(instructions, ticket):
                 self._instructions = instructions
-                self._commands.send(InstructSession(instructions), ticket)
+                self._commands.send(InstructSession(instructions, self._recalled()), ticket)
+            case VoiceRequested(voice, ticket):
+                self._commands.send(ChangeVoice(voice), ticket)
             case WarningDue(text):
-                self._commands.send(InstructSession(f"{self._instructions}\n\n{text}"))
+                self._commands.send(InstructSession(f"{self._instructions}\n\n{text}", self._recalled()))
 
     @property
     def asks(self) -> bool:
@@ -161,8 +183,9 @@ class Turns:
     def go_on(self) -> None:
         """Send the next request, if nobody speaks."""
         if (request := self._requests.take()) is not None:
-            command_id = self._commands.send(CreateResponse(request.instructions), request.ticket)
-            self._requests.sent(request, command_id)
+            words = request.words
+            command = CreateResponse(request.instructions) if words is None else SpeakWords(words)
+            self._requests.sent(request, self._commands.send(command, request.ticket))
 
     def refuse(self, refused: Pending | None, error: ErrorReported, *, busy: bool) -> None:
         """Take note of a refusal: a response is asked for again, a truncation is corrected, the rest is told."""
