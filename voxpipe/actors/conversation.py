@@ -22,10 +22,11 @@ import trio
 
 from voxpipe.actors.access import Access
 from voxpipe.actors.chunk_queue import ChunkQueue
+from voxpipe.actors.joint import Ending, Joint
 from voxpipe.actors.monotonic import now_ns
 from voxpipe.actors.one_shot import OneShot
 from voxpipe.actors.retry import Retry
-from voxpipe.actors.session import CARRIED_FRAMES, Ending, Joint, LiveSession
+from voxpipe.actors.session import CARRIED_FRAMES, LiveSession
 from voxpipe.actors.session_plan import SessionPlan
 from voxpipe.actors.sink import CallLog
 from voxpipe.actors.tools import ToolRunner

@@ -9,24 +9,20 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable
 from typing import Any, Protocol
 
 import attrs
 import trio
 
-from voxpipe.actors.access import Access
 from voxpipe.actors.chunk_queue import ChunkQueue
-from voxpipe.actors.keep_alive import keep_alive
+from voxpipe.actors.joint import Ending, Joint
+from voxpipe.actors.keep_alive import Outlet, keep_alive
 from voxpipe.actors.monotonic import now_ns
 from voxpipe.actors.one_shot import OneShot
-from voxpipe.actors.sink import CallLog, SessionLog
-from voxpipe.actors.tickets import Tickets
-from voxpipe.actors.tools import ToolRunner
+from voxpipe.actors.sink import SessionLog
 from voxpipe.audio import NS_PER_S, PTIME_MS, FormatPair
-from voxpipe.config import ProviderConfig
 from voxpipe.errors import RemoteProtocolError, SessionError, describe_error
-from voxpipe.sansio.dialect import Dialect, Wire
+from voxpipe.sansio.dialect import Wire
 from voxpipe.sansio.effects import (
     CallTool,
     CancelTools,
@@ -52,7 +48,6 @@ from voxpipe.sansio.realtime import (
     TookOver,
 )
 from voxpipe.sansio.session import Session
-from voxpipe.sansio.session_statistics import AppendStatistics
 from voxpipe.websocket import WebSocket, WebSocketClosed, WebSocketRefused, connect_websocket
 
 COMMANDS_CAPACITY = 64
@@ -61,31 +56,6 @@ CARRIED_FRAMES = 30
 """Caller audio (600 ms) from before a session took over, which it is given: a word may have begun in it unnoticed.
 
 What belongs to a turn that has ended is left out: it would be a turn again."""
-
-
-@attrs.frozen
-class Ending:
-    """Why a session is over; ``error`` is ``None`` when it ended in peace."""
-
-    reason: str
-    error: SessionError | None = None
-
-
-@attrs.frozen(kw_only=True)
-class Joint:
-    """What the sessions of one leg share: the way to the provider, and the actors around them."""
-
-    dialect: Dialect
-    provider: ProviderConfig
-    access: Access
-    log: CallLog
-    appends: trio.MemoryReceiveChannel[bytes]
-    downlink: ChunkQueue
-    cut: Callable[[int], CutPoint]
-    hold: Callable[[bool], None]
-    tools: ToolRunner
-    tickets: Tickets = attrs.field(factory=Tickets)
-    appended: AppendStatistics = attrs.field(factory=AppendStatistics)
 
 
 class Observer(Protocol):
@@ -224,9 +194,13 @@ class LiveSession:
         return None
 
     async def _exchange(self, websocket: WebSocket) -> None:
+        outlet = Outlet(websocket)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._send_commands, websocket)
-            nursery.start_soon(self._send_appends, websocket)
+            nursery.start_soon(self._send_commands, outlet)
+            nursery.start_soon(self._send_appends, outlet)
+            if (word := self._dialect.keepalive) is not None:
+                text, after_s = self._dialect.serialize(word), self._dialect.keepalive_s
+                nursery.start_soon(outlet.break_silence, text, after_s, self._note_silence, self._lose)
             nursery.start_soon(keep_alive, websocket, self._joint.provider.ping_interval_s, self._lose)
             nursery.start_soon(self._watch_deadline)
             self.feed(Connected())
@@ -355,16 +329,21 @@ class LiveSession:
 
     # --- to the provider ----------------------------------------------------------------------------------------------
 
-    async def _send_commands(self, websocket: WebSocket) -> None:
+    def _note_silence(self) -> bool:
+        if self.machine.confirmed and self._dialect.keepalive is not None:
+            self._log.record(self._dialect.keepalive["type"], self._dialect.keepalive, "sent")
+        return self.machine.confirmed
+
+    async def _send_commands(self, outlet: Outlet) -> None:
         try:
             async for send in self._commands:
                 wire = self._dialect.encode(send.command, send.command_id)
                 self._log.record(wire["type"], wire, "sent")
-                await websocket.send_message(self._dialect.serialize(wire))
+                await outlet.send(self._dialect.serialize(wire))
         except WebSocketClosed as closed:
             self._lose(closed)
 
-    async def _send_appends(self, websocket: WebSocket) -> None:
+    async def _send_appends(self, outlet: Outlet) -> None:
         await self._serves.wait()
         try:
             while True:
@@ -374,7 +353,7 @@ class LiveSession:
                     return
                 self._carried.append(audio)
                 while self._carried and not self.machine.keeps_uplink:
-                    await self._append(websocket, self._carried.popleft())
+                    await self._append(outlet, self._carried.popleft())
                 if self.machine.keeps_uplink:
                     await trio.sleep_forever()  # to the end of the session; what comes meanwhile waits in the uplink
         except trio.EndOfChannel:
@@ -382,13 +361,13 @@ class LiveSession:
         except WebSocketClosed as closed:
             self._lose(closed)
 
-    async def _append(self, websocket: WebSocket, audio: bytes) -> None:
+    async def _append(self, outlet: Outlet, audio: bytes) -> None:
         if not self.machine.accepts_uplink:
             self._joint.appended.unsent_chunks += 1
             return
         self._recent.append(audio)
         self._sent_ms += self.formats.uplink.duration_ms(len(audio))
-        await websocket.send_message(self._dialect.encode_audio(audio))
+        await outlet.send(self._dialect.encode_audio(audio))
         self._joint.appended.chunks += 1
         self._joint.appended.bytes += len(audio)
         wire_type = self._dialect.audio_type

@@ -50,7 +50,7 @@ from typing import Any
 
 from voxpipe.audio import NS_PER_S
 from voxpipe.errors import AckTimeout, CommandRefused, FormatMismatch, LocalProtocolError, SessionError, SessionLost
-from voxpipe.sansio.command_words import ConfigureSession
+from voxpipe.sansio.command_words import ConfigureSession, InstructSession
 from voxpipe.sansio.effects import AwaitPlayout, Close, Effect, Fail, FinishResponse, Note, Renew
 from voxpipe.sansio.lifetime import Due
 from voxpipe.sansio.pending import Pending
@@ -372,6 +372,8 @@ class Session(SessionParts):
         confirmed = self._commands.confirm(event)
         if confirmed is not None:
             self._commands.settle(confirmed.ticket)
+            if isinstance(confirmed.command, InstructSession):
+                self._note("session.instructed", {"command_id": confirmed.command_id, "confirmed": True})
         return confirmed
 
     def _note(self, event_type: str, data: dict[str, Any]) -> None:

@@ -108,6 +108,11 @@ class SessionParts:
         return self._state in (READY, DRAINING)
 
     @property
+    def confirmed(self) -> bool:
+        """Whether the provider has confirmed the formats, and the session goes on."""
+        return self._state in (STANDBY, READY, DRAINING)
+
+    @property
     def accepts_requests(self) -> bool:
         """Whether the agent may be asked to speak or be instructed."""
         return self._state is READY

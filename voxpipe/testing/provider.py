@@ -1,8 +1,9 @@
-"""A simulated OpenAI Realtime server: it hears turns, speaks them back, plays scenarios, and keeps evidence.
+"""A simulated speech provider: it hears turns, speaks them back, plays scenarios, and keeps evidence.
 
-It speaks the GA protocol (``openai``) and the older beta (``openai-beta``), strictly: what the real server refuses is
-refused here, in its words, and everything a client does wrong is a ``Complaint``. It shares no code with the gateway
-but formats, errors and the WebSocket, so it can tell when the gateway is wrong.
+It speaks OpenAI Realtime (``openai``, and the older beta ``openai-beta``) and Deepgram's Voice Agent (``deepgram``),
+strictly: what the real server refuses is refused here, in its words, and everything a client does wrong is a
+``Complaint``. It shares no code with the gateway but formats, errors and the WebSocket, so it can tell when the gateway
+is wrong.
 
 ::
 
@@ -12,7 +13,8 @@ but formats, errors and the WebSocket, so it can tell when the gateway is wrong.
     assert provider.sessions[0].complaints == []
 
 Reading order: ``provider_connection`` (tasks), ``provider_dialogue`` (what a message does), ``provider_speaker`` and
-``provider_answer`` (responses), ``parrot`` (turn detection), ``provider_ga`` and ``provider_spelling`` (the wire).
+``provider_answer`` (responses), ``parrot`` (turn detection), ``provider_ga``, ``provider_spelling`` and
+``provider_deepgram`` (the wire).
 """
 
 from __future__ import annotations
@@ -26,18 +28,20 @@ from urllib.parse import parse_qs, urlsplit
 import trio
 
 from voxpipe.testing.provider_connection import Connection
+from voxpipe.testing.provider_deepgram import DEEPGRAM
 from voxpipe.testing.provider_evidence import Complaint, ProviderNote, ProviderSession
 from voxpipe.testing.provider_schema import Refusal
 from voxpipe.testing.provider_session import SessionConfiguration
-from voxpipe.testing.provider_spelling import SPELLINGS
+from voxpipe.testing.provider_spelling import BETA, GA
 from voxpipe.testing.scenario import PARROT, Close, Scenario
 from voxpipe.websocket import Upgrade, WebSocketClosed, WebSocketRefused, receive_upgrade
 
 HANDSHAKE_TIMEOUT_S = 10.0
 KEPT_SESSIONS = 1_000
 KEPT_AUDIO_BYTES = 8 * 1024 * 1024
-BETA_HEADER = ("openai-beta", "realtime=v1")
 DEFAULT_MODEL = "gpt-realtime-2.1"
+SPELLINGS = {spelling.name: spelling for spelling in (GA, BETA, DEEPGRAM)}
+"""The dialects a simulated provider speaks, by name."""
 
 
 class Provider:
@@ -69,6 +73,11 @@ class Provider:
         self._keep_bytes = keep_bytes
         self._tell = on_event or (lambda note: None)
         self._numbers = itertools.count(1)
+
+    @property
+    def path(self) -> str:
+        """Where clients of this dialect connect."""
+        return self._spelling.path
 
     @property
     def complaints(self) -> list[Complaint]:
@@ -156,27 +165,14 @@ class Provider:
         await connection.run(self._refuse(upgrade.headers, has_model=bool(models)))
 
     def _authorized(self, headers: dict[str, str]) -> bool:
-        if self._api_key is None:
-            return True
-        return headers.get("authorization") == f"Bearer {self._api_key}" or headers.get("api-key") == self._api_key
+        return self._api_key is None or self._spelling.authorizes(headers, self._api_key)
 
     def _refuse(self, headers: dict[str, str], *, has_model: bool) -> tuple[Refusal, Close] | None:
         # The server opens the socket first and closes it with the error as its reason.
-        name, value = BETA_HEADER
-        if self.dialect == "openai" and name in headers:
-            text = "The Realtime Beta API is no longer supported. Please use /v1/realtime for the GA API."
-            return _closing("beta_api_shape_disabled", text)
-        if self.dialect == "openai-beta" and headers.get(name) != value:
-            return _closing("missing_beta_header", f"Expected the header '{name}: {value}'.")
-        if not has_model:
-            return _closing("missing_model", "You must provide a model parameter.")
-        return None
+        refusal = self._spelling.refuse_upgrade(headers, has_model=has_model)
+        return None if refusal is None else (refusal, Close(4000, f"invalid_request_error.{refusal.code}"))
 
     def _keep(self, session: ProviderSession) -> None:
         self.sessions.append(session)
         if len(self.sessions) > KEPT_SESSIONS:
             del self.sessions[0]
-
-
-def _closing(code: str, message: str) -> tuple[Refusal, Close]:
-    return Refusal(code, message), Close(4000, f"invalid_request_error.{code}")

@@ -41,9 +41,9 @@ TOO_SLOW = Close(1008, "The client does not read.")
 
 @attrs.frozen
 class Outgoing:
-    """One text message, its event type, and the audio it carries."""
+    """One message, its event type, and the audio it carries."""
 
-    text: str
+    message: str | bytes
     type: str = ""
     answer: Answer | None = None
     audio: bytes = b""
@@ -78,6 +78,7 @@ class Connection:
         self._event_ids = itertools.count(1)
         self._fired: set[int] = set()
         self._pending = 0
+        self._patience = trio.CancelScope()
         self._speaking: dict[str, trio.CancelScope] = {}
         self._sent_one = trio.Event()
         self._send, self._outbox = trio.open_memory_channel[Outgoing | Stall | Vanish | Close](OUTBOX)
@@ -95,6 +96,8 @@ class Connection:
                     self._dialogue.greet()
                 self.happened(Trigger.OPENED)
                 self._nursery.start_soon(self._expire)
+                self._be_patient()
+                self._nursery.start_soon(self._lose_patience)
             await self._read()
 
     def now_s(self) -> float:
@@ -103,11 +106,16 @@ class Connection:
 
     def emit(self, event: Json, answer: Answer | None = None, audio: bytes = b"") -> None:
         """See ``Line``."""
-        spelled = self._spelling.write(event)
-        if spelled is not None:
-            event_id = f"event_vp{self._evidence.number:04d}x{next(self._event_ids):06d}"
-            whole = {"event_id": event_id, **spelled, **dict(self._scenario.extra_keys)}
+        for spelled in self._spelling.write(event, answer):
+            if isinstance(spelled, bytes):
+                self._queue(Outgoing(spelled, self._spelling.audio_type, answer, audio))
+                continue
+            number = next(self._event_ids)
+            ids = {"event_id": f"event_vp{self._evidence.number:04d}x{number:06d}"} if self._spelling.has_ids else {}
+            whole = {**ids, **spelled, **dict(self._scenario.extra_keys)}
             self._queue(Outgoing(orjson.dumps(whole).decode(), spelled["type"], answer, audio))
+        if event["type"] == "error" and self._spelling.closes is not None:
+            self._queue(self._spelling.closes)
 
     def later(self, delay_s: float, do: Callable[[], None]) -> None:
         """See ``Line``; with too much pending it is done at once."""
@@ -149,6 +157,7 @@ class Connection:
         try:
             while True:
                 message = await self._websocket.get_message()
+                self._be_patient()
                 await self._room()
                 self._dialogue.receive(message)
         except WebSocketClosed as closed:
@@ -179,7 +188,7 @@ class Connection:
             chunk = AudioSent(self.now_s(), out.answer.id, out.answer.item.id, len(out.audio))
             self._evidence.spoke(chunk, out.audio)
         self._evidence.sent[out.type] += 1
-        await self._websocket.send_message(out.text)
+        await self._websocket.send_message(out.message)
 
     async def _speak(self, answer: Answer, scope: trio.CancelScope) -> None:
         pace, speaker = self._scenario.pace, self._dialogue.speaker
@@ -232,6 +241,16 @@ class Connection:
         await trio.sleep(self._scenario.session_limit_s)
         self._perform(SendError("session_expired", EXPIRED_TEXT))
         self._perform(Close(1001, EXPIRED_TEXT))
+
+    async def _lose_patience(self) -> None:
+        with self._patience:
+            await trio.sleep_forever()
+        refusal = Refusal("CLIENT_MESSAGE_TIMEOUT", "We waited too long for a websocket message.")
+        self._dialogue.refuse(refusal, None)
+
+    def _be_patient(self) -> None:
+        if self._spelling.patience_s is not None:
+            self._patience.deadline = trio.current_time() + self._spelling.patience_s
 
     async def _wait_and_do(self, delay_s: float, do: Callable[[], None]) -> None:
         await trio.sleep(delay_s)

@@ -10,16 +10,14 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable
-from typing import Any
 
-import orjson
 import pybase64
 
 from voxpipe.errors import AudioError
 from voxpipe.testing.parrot import Parrot, TurnBegan, TurnEnded
 from voxpipe.testing.provider_conversation import Conversation, Item
 from voxpipe.testing.provider_evidence import KEPT_BODY_BYTES, ClientMessage, Complaint, ProviderSession, TurnHeard
-from voxpipe.testing.provider_schema import Refusal, invalid_value, missing
+from voxpipe.testing.provider_schema import Refusal, as_id
 from voxpipe.testing.provider_session import SessionConfiguration
 from voxpipe.testing.provider_speaker import Line, Speaker, transcript
 from voxpipe.testing.provider_spelling import Json, Spelling
@@ -27,7 +25,8 @@ from voxpipe.testing.scenario import Acknowledge, Refuse, Scenario, Trigger
 
 APPEND_LIMIT_BYTES = 15 * 1024 * 1024
 COMMIT_LEAST_MS = 100
-TRANSCRIPTION_DELAY_S = 0.4
+RESPOND, SPEAK, CHANGE, ALIVE = "respond", "speak", "change", "alive"
+"""What other vendors' clients ask for beyond GA: an answer, these words, other settings; and that they are there."""
 CROSSING = frozenset({"response_cancel_not_active", "conversation_already_has_active_response"})
 """Errors that a correct client meets when its message crosses one of ours."""
 
@@ -54,7 +53,7 @@ class Dialogue:
         self._turn_item_id = ""
         self._unanswered: TurnEnded | None = None
         self._transcripts = iter(scenario.transcripts)
-        self._early = False
+        self._early = self._asked = False
         self.speaker = Speaker(line, configuration, self._conversation, evidence, self._id)
         self._acts: dict[str, Callable[[Json], Refusal | None]] = {
             "session.update": self._update,
@@ -67,6 +66,10 @@ class Dialogue:
             "conversation.item.truncate": self._truncate_item,
             "response.create": self._create_response,
             "response.cancel": self._cancel_response,
+            ALIVE: lambda _event: None,
+            RESPOND: self._respond,
+            SPEAK: self._speak_words,
+            CHANGE: self._change,
         }
 
     def greet(self) -> None:
@@ -77,15 +80,17 @@ class Dialogue:
 
     def receive(self, message: str | bytes) -> None:
         """Take one WebSocket message of the client."""
-        event = self._parse(message)
-        if event is None:
+        event = self._spelling.parse(message)
+        if isinstance(event, Refusal):
+            self._evidence.received["?"] += 1
+            self.refuse(event, event.event_id)
             return
-        event_id = event.get("event_id")
-        refusal = self._spelling.client[event["type"]].refuse(event, "")
-        if refusal is None:
-            refusal = self._acts[event["type"]](self._spelling.read(event))
+        self._keep(event, len(message))
+        refusal = self._spelling.refuse(event, configured=self._asked)
+        for read in [] if refusal else self._spelling.read(event):
+            refusal = refusal or self._acts[read["type"]](read)
         if refusal is not None:
-            self.refuse(refusal, event_id if isinstance(event_id, str) else None)
+            self.refuse(refusal, as_id(event))
 
     def end(self) -> None:
         """The connection is over: complain of the calls that nobody answered."""
@@ -115,38 +120,16 @@ class Dialogue:
     def _id(self, kind: str) -> str:
         return f"{kind}_vp{self._evidence.number:04d}x{next(self._ids):05d}"
 
-    def _parse(self, message: str | bytes) -> Json | None:
-        refusal: Refusal | None = None
-        event: Any = None
-        if isinstance(message, bytes):
-            refusal = Refusal("invalid_message", "Expected a text message, got a binary one.")
-        else:
-            try:
-                event = orjson.loads(message)
-            except orjson.JSONDecodeError as error:
-                refusal = Refusal("invalid_json", f"Could not parse your message as JSON: {error}.")
-        kind = event.get("type") if isinstance(event, dict) else None
-        if refusal is None and not isinstance(kind, str):
-            refusal = missing("type")
-        elif refusal is None and kind not in self._acts:
-            refusal = invalid_value("type", str(kind), tuple(self._acts))
-        event_id = event.get("event_id") if isinstance(event, dict) else None
-        if refusal is None:
-            self._keep(event, len(message))
-            return dict(event)
-        self._evidence.received["?"] += 1
-        self.refuse(refusal, event_id if isinstance(event_id, str) else None)
-        return None
-
     def _keep(self, event: Json, size_bytes: int) -> None:
         self._evidence.received[event["type"]] += 1
-        if event["type"] != "input_audio_buffer.append":
+        if event["type"] != self._spelling.audio_type:
             body = event if size_bytes <= KEPT_BODY_BYTES else {}
             self._evidence.messages.append(
                 ClientMessage(self._line.now_s(), event["type"], event.get("event_id"), body)
             )
 
     def _update(self, event: Json) -> Refusal | None:
+        self._asked = True
         self._line.happened(Trigger.UPDATE_RECEIVED)
         answer = self._scenario.on_update
         if isinstance(answer, Refuse):
@@ -181,7 +164,8 @@ class Dialogue:
             self._early = True
             self.complain("audio_before_ack", "Audio was sent before session.updated was received.")
         try:
-            audio = pybase64.b64decode(event["audio"], validate=True)
+            given = event["audio"]
+            audio = given if isinstance(given, bytes) else pybase64.b64decode(given, validate=True)
         except ValueError:
             text = "Invalid 'audio'. Expected base64-encoded audio bytes but got an invalid value."
             return Refusal("invalid_value", text, "audio")
@@ -231,7 +215,7 @@ class Dialogue:
         for moment in ("added", "done"):
             self._line.emit({"type": f"conversation.item.{moment}", **previous, "item": item.body})
         if self._configuration.transcribes:
-            self._line.later(TRANSCRIPTION_DELAY_S, functools.partial(self._transcribe, item, turn))
+            self._line.later(self._spelling.transcribes_after_s, functools.partial(self._transcribe, item, turn))
 
     def _transcribe(self, item: Item, turn: TurnEnded) -> None:
         text = next(self._transcripts, transcript(turn))
@@ -316,3 +300,19 @@ class Dialogue:
 
     def _cancel_response(self, event: Json) -> Refusal | None:
         return self.speaker.cancel(event.get("response_id"))
+
+    def _respond(self, _event: Json) -> Refusal | None:
+        if not self.speaker.tools.waiting():
+            self.speaker.respond()
+        return None
+
+    def _speak_words(self, event: Json) -> Refusal | None:
+        if self._parrot.speaking or not self.speaker.say_words(event["words"]):
+            self._line.emit({"type": SPEAK, "refused": "Somebody is speaking."})
+        return None
+
+    def _change(self, event: Json) -> Refusal | None:
+        self._configuration.merge(event["session"])
+        self._evidence.configuration = self._configuration.body
+        self._line.emit({"type": CHANGE, "what": event["what"], "event_id": event.get("event_id")})
+        return None

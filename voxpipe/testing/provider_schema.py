@@ -21,6 +21,14 @@ class Refusal:
     message: str
     param: str | None = None
     kind: str = "invalid_request_error"
+    event_id: str | None = None
+    """That of the client's event, where it could be read."""
+
+
+def as_id(event: Any) -> str | None:
+    """The id that a client gave its event, if it is one."""
+    event_id = event.get("event_id") if isinstance(event, dict) else None
+    return event_id if isinstance(event_id, str) else None
 
 
 class Check(Protocol):

@@ -9,7 +9,7 @@ from voxpipe.audio import AudioFormat
 from voxpipe.testing.parrot import Hearing
 from voxpipe.testing.provider_answer import Manner
 from voxpipe.testing.provider_schema import Refusal, invalid_value
-from voxpipe.testing.provider_spelling import FORMATS, Json, Spelling, format_object
+from voxpipe.testing.provider_spelling import FORMATS, Json, Spelling, format_object, format_of
 from voxpipe.testing.scenario import Scenario
 
 SEMANTIC_SILENCE_MS = {"low": 1200, "medium": 800, "auto": 800, "high": 400}
@@ -38,7 +38,7 @@ class SessionConfiguration:
     @property
     def uplink(self) -> AudioFormat:
         """The format of the client's audio."""
-        return FORMATS[self._body["audio"]["input"]["format"]["type"]]
+        return format_of(self._body["audio"]["input"]["format"])
 
     @property
     def turn_detection(self) -> Json:
@@ -121,4 +121,4 @@ class SessionConfiguration:
         if "temperature" in self._body:
             settings["temperature"] = asked.get("temperature", self._body["temperature"])
         apart = asked.get("conversation") == "none"
-        return Manner(settings, FORMATS[output["format"]["type"]], None if apart else conversation_id)
+        return Manner(settings, format_of(output["format"]), None if apart else conversation_id)

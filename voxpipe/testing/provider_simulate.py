@@ -47,7 +47,7 @@ async def simulate(
         serve = functools.partial(provider.listen_on, listeners, ssl_context=ssl_context)
         address: tuple[str, int] = await nursery.start(serve)
         scheme = "ws" if ssl_context is None else "wss"
-        report(f"{dialect} provider, scenario {scenario}, on {scheme}://{format_address(*address[:2])}/v1/realtime")
+        report(f"{dialect} provider, scenario {scenario}, on {scheme}://{format_address(*address[:2])}{provider.path}")
         task_status.started(address)
         await until()
         nursery.cancel_scope.cancel()

@@ -18,6 +18,7 @@ from voxpipe.testing.provider_spelling import Json
 from voxpipe.testing.provider_tools import Call, ToolLedger
 from voxpipe.testing.scenario import Trigger
 
+GREETING = "(a greeting)"
 GREETING_S = 2.0
 SIDE_RESPONSES = 16
 WAITING_TURNS = 8
@@ -69,7 +70,7 @@ class Speaker:
         self._new_id = new_id
         self._active: Answer | None = None
         self._aside: dict[str, Answer] = {}
-        self._waiting: deque[TurnEnded] = deque(maxlen=WAITING_TURNS)
+        self._waiting: deque[TurnEnded | None] = deque(maxlen=WAITING_TURNS)
         self.tools = ToolLedger()
         self.spoken = False
         """Whether any audio was sent, which locks the voice."""
@@ -79,6 +80,17 @@ class Speaker:
         if self._active is None:
             self._start({}, None, clip)
 
+    def say_words(self, words: str) -> bool:
+        """Speak what is to be spoken, unless something is being said."""
+        if self._active is not None:
+            return False
+        self._start({}, None, None, words=words)
+        return True
+
+    def respond(self) -> None:
+        """Speak of one's own accord, after the running response if there is one."""
+        self.answer(None)
+
     def ask(self, name: str, arguments: str, hold_s: float) -> None:
         """Call a tool in the running answer, after its words, or else in one without words."""
         if self._active is None:
@@ -86,8 +98,8 @@ class Speaker:
         assert self._active is not None
         self._active.calls.append(Call(self._new_id("item"), self._new_id("call"), name, arguments, hold_s))
 
-    def answer(self, turn: TurnEnded) -> None:
-        """Speak a turn back, after the running response if there is one."""
+    def answer(self, turn: TurnEnded | None) -> None:
+        """Speak a turn back, or greet without one, after the running response if there is one."""
         if self._active is None:
             self._start({}, turn, None)
         else:
@@ -130,7 +142,7 @@ class Speaker:
         if answer.in_conversation:
             self._conversation.add(answer.item)
         for event in answer.begin(previous_item_id):
-            self._line.emit(event)
+            self._line.emit(event, answer)
 
     def chunk(self, answer: Answer, size_bytes: int) -> None:
         """Send one more chunk of an answer."""
@@ -153,7 +165,7 @@ class Speaker:
     def finish(self, answer: Answer, status: str = "completed", reason: str | None = None) -> None:
         """End an answer, and go on with a turn that waited for it."""
         for event in answer.finish(status, reason, self._conversation.before(answer.item.id)):
-            self._line.emit(event)
+            self._line.emit(event, answer)
         item_id = answer.item.id if answer.sent_bytes else None
         now_s = self._line.now_s()
         self._evidence.answers.append(AnswerSent(now_s, answer.id, item_id, status, reason, answer.sent_bytes))
@@ -175,13 +187,21 @@ class Speaker:
         self._line.hush(answer)
         self.finish(answer, "cancelled", reason)
 
-    def _start(self, asked: Json, turn: TurnEnded | None, clip: bytes | None, *, wordless: bool = False) -> None:
+    def _start(
+        self,
+        asked: Json,
+        turn: TurnEnded | None,
+        clip: bytes | None,
+        *,
+        wordless: bool = False,
+        words: str = GREETING,
+    ) -> None:
         manner = self._configuration.manner(asked, self._conversation.id)
         body = {"id": self._new_id("item"), "object": "realtime.item", "type": "message", "role": "assistant"}
         item = Item({**body, "status": "in_progress", "content": []}, manner.format)
         if turn is None:
             audio = greeting(manner.format) if clip is None else convert(clip, PCM24, manner.format)
-            words, heard_ms = "(a greeting)", 0
+            heard_ms = 0
         else:
             audio = convert(turn.audio, self._configuration.uplink, manner.format)
             words, heard_ms = transcript(turn), turn.end_ms - turn.start_ms

@@ -1,8 +1,9 @@
 """How OpenAI spells Realtime: the GA names, and the older beta as a table of differences.
 
 The simulated provider thinks in GA throughout; a ``Spelling`` checks what a client wrote in its own words, brings it to
-GA, and brings what the provider says back. Sources: the types of the ``openai`` package (``openai.types.realtime``,
-``openai.types.beta.realtime``) and the vendor's migration guide.
+GA, and brings what the provider says back. Other vendors' are in ``provider_deepgram`` and ``provider_live``. Sources:
+the types of the ``openai`` package (``openai.types.realtime``, ``openai.types.beta.realtime``) and the vendor's
+migration guide.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import attrs
+import orjson
 
-from voxpipe.audio import ALAW8, PCM24, ULAW8, AudioFormat
+from voxpipe.audio import ALAW8, PCM24, ULAW8, AudioFormat, Encoding
 from voxpipe.testing import provider_ga as ga
+from voxpipe.testing.provider_answer import Answer
 from voxpipe.testing.provider_schema import (
     Anything,
     Check,
@@ -21,10 +24,15 @@ from voxpipe.testing.provider_schema import (
     ListOf,
     Nullable,
     Number,
+    Refusal,
     Table,
     Tagged,
     Text,
+    as_id,
+    invalid_value,
+    missing,
 )
+from voxpipe.testing.scenario import Close
 
 Json: TypeAlias = dict[str, Any]
 Path: TypeAlias = tuple[str, ...]
@@ -38,13 +46,23 @@ def format_object(name: str) -> Json:
     return {"type": name, "rate": 24000} if name == "audio/pcm" else {"type": name}
 
 
+def format_of(wire: Json) -> AudioFormat:
+    """What the bytes of a format object are; PCM has other rates with other vendors."""
+    if wire["type"] == "audio/pcm":
+        return AudioFormat(Encoding.SLIN, wire["rate"])
+    return FORMATS[wire["type"]]
+
+
 @attrs.frozen
 class Spelling:
     """One way to write the protocol.
 
     ``events`` renames server events, None leaves them out; ``without`` names keys which an event does not have;
     ``contents`` renames the content types of assistant items; ``formats`` renames formats (None: GA's objects);
-    ``session`` and ``response`` say where a flat key lives in GA.
+    ``session`` and ``response`` say where a flat key lives in GA. ``headers`` must be there, and ``forbidden`` must
+    not; ``path`` is where clients connect. ``closes`` is how the connection ends after an error, if it does.
+    ``transcribes_after_s``: what the caller said is told so long after it. ``patience_s``: a client that says nothing
+    for so long is given up.
     """
 
     name: str
@@ -56,9 +74,62 @@ class Spelling:
     formats: Mapping[str, str] = attrs.field(factory=dict)
     session: Mapping[str, Path] = attrs.field(factory=dict)
     response: Mapping[str, Path] = attrs.field(factory=dict)
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+    forbidden: Mapping[str, Refusal] = attrs.field(factory=dict)
+    path: str = "/v1/realtime"
+    scheme: str = "Bearer"
+    needs_model: bool = True
+    has_ids: bool = True
+    audio_type: str = "input_audio_buffer.append"
+    closes: Close | None = None
+    transcribes_after_s: float = 0.4
+    patience_s: float | None = None
 
-    def write(self, event: Json) -> Json | None:
-        """Spell a GA server event; None when this spelling has no such event."""
+    def authorizes(self, headers: Mapping[str, str], api_key: str) -> bool:
+        """Whether a client's headers carry the key."""
+        return headers.get("authorization") == f"{self.scheme} {api_key}" or headers.get("api-key") == api_key
+
+    def refuse_upgrade(self, headers: Mapping[str, str], *, has_model: bool) -> Refusal | None:
+        """Why a connection is refused right after it was opened, or None."""
+        for name, refusal in self.forbidden.items():
+            if name in headers:
+                return refusal
+        for name, value in self.headers.items():
+            if headers.get(name) != value:
+                return Refusal(f"missing_{name.partition('-')[2]}_header", f"Expected the header '{name}: {value}'.")
+        if self.needs_model and not has_model:
+            return Refusal("missing_model", "You must provide a model parameter.")
+        return None
+
+    def parse(self, message: str | bytes) -> Json | Refusal:
+        """Read one message of a client, in its own words; a ``Refusal`` for what is none."""
+        if isinstance(message, bytes):
+            return Refusal("invalid_message", "Expected a text message, got a binary one.")
+        try:
+            event = orjson.loads(message)
+        except orjson.JSONDecodeError as error:
+            return Refusal("invalid_json", f"Could not parse your message as JSON: {error}.")
+        kind = event.get("type") if isinstance(event, dict) else None
+        if not isinstance(kind, str):
+            return missing("type")
+        if kind not in self.client:
+            return attrs.evolve(invalid_value("type", kind, tuple(self.client)), event_id=as_id(event))
+        return dict(event)
+
+    def refuse(self, event: Json, *, configured: bool) -> Refusal | None:
+        """Why a message of a client is not as it must be, or None; ``configured``: formats were asked for before."""
+        return self.client[event["type"]].refuse(event, "")
+
+    def write(self, event: Json, answer: Answer | None = None) -> list[Json | bytes]:
+        """Spell a GA server event, which may be of an answer; nothing when this spelling has no such event."""
+        spelled = self._write(event)
+        return [] if spelled is None else [spelled]
+
+    def read(self, event: Json) -> list[Json]:
+        """Bring a client event which has passed its check to GA."""
+        return [self._read(event)]
+
+    def _write(self, event: Json) -> Json | None:
         renamed = self.events.get(event["type"], event["type"])
         if renamed is None:
             return None
@@ -74,8 +145,7 @@ class Spelling:
             spelled["item"] = self._item(event["item"])
         return spelled
 
-    def read(self, event: Json) -> Json:
-        """Bring a client event which has passed its check to GA."""
+    def _read(self, event: Json) -> Json:
         read = dict(event)
         if "session" in event and self.session:
             read["session"] = self._nest(event["session"], self.session)
@@ -127,7 +197,17 @@ def _rename_contents(item: Json, names: Mapping[str, str]) -> Json:
     return {**item, "content": contents}
 
 
-GA = Spelling("openai", ga.CLIENT_EVENTS, ga.SESSION_DEFAULTS)
+GA = Spelling(
+    "openai",
+    ga.CLIENT_EVENTS,
+    ga.SESSION_DEFAULTS,
+    forbidden={
+        "openai-beta": Refusal(
+            "beta_api_shape_disabled",
+            "The Realtime Beta API is no longer supported. Please use /v1/realtime for the GA API.",
+        )
+    },
+)
 
 _MODALITIES = ListOf(Choice(("audio", "text")))
 _FORMAT = Choice(("pcm16", "g711_ulaw", "g711_alaw"))
@@ -236,7 +316,5 @@ BETA = Spelling(
     formats={"audio/pcm": "pcm16", "audio/pcmu": "g711_ulaw", "audio/pcma": "g711_alaw"},
     session=_SESSION_PLACES,
     response=_RESPONSE_PLACES,
+    headers={"openai-beta": "realtime=v1"},
 )
-
-SPELLINGS = {spelling.name: spelling for spelling in (GA, BETA)}
-"""The dialects a simulated provider speaks, by name."""
