@@ -340,7 +340,7 @@ async def test_a_real_socket_is_served(tmp_path: Path, nursery: trio.Nursery) ->
 
 
 CONFIGS: list[tuple[dict[str, Any], str]] = [
-    ({"dialect": "azure"}, "provider.dialect: expected openai or openai-beta or deepgram, got 'azure'"),
+    ({"dialect": "azure"}, "provider.dialect: expected one of openai, openai-beta, deepgram, got 'azure'"),
     (
         {"formats": ["pcm24", "slin16"]},
         "provider.formats: expected formats of openai (slin24, ulaw8, alaw8), got 'slin16'",

@@ -16,7 +16,7 @@ def get_dialect(name: str) -> Dialect:
     try:
         return DIALECTS[name]
     except KeyError:
-        raise ConfigError("provider.dialect", f"expected {' or '.join(DIALECTS)}, got {name!r}") from None
+        raise ConfigError("provider.dialect", f"expected one of {', '.join(DIALECTS)}, got {name!r}") from None
 
 
 __all__ = ["DIALECTS", "get_dialect"]

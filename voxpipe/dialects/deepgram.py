@@ -1,13 +1,10 @@
-"""Deepgram Voice Agent, v1 (dialect ``deepgram``): tables, and the reader that makes responses of what has none.
+"""Deepgram Voice Agent, v1 (dialect ``deepgram``).
 
 Names and required fields: package ``deepgram-sdk`` 7.17, ``deepgram.agent.v1.types``. Audio goes in binary messages.
 ``SettingsApplied`` has no field but its type: it confirms what was asked for, and the log says that nothing was echoed;
 a compatible server which does name formats is held to them.
 
-There are no responses, items or truncation here. A response begins with the agent's first words or audio after the end
-of the one before, and ends with ``AgentAudioDone``, with the caller's next word, which makes the server fall silent by
-itself, or with a function call. Nothing tells when the caller has stopped speaking: the first message about that turn
-does. Audio that comes between the caller's word and such a message is the rest of an answer that was cut.
+There are no responses, items or truncation here: ``deepgram_turns`` makes them of what there is.
 """
 
 from __future__ import annotations
@@ -15,10 +12,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import attrs
-
 from voxpipe.audio import ALAW8, SLIN8, SLIN16, SLIN24, SLIN32, SLIN48, ULAW8, AudioFormat, Encoding
 from voxpipe.config import SessionConfig
+from voxpipe.dialects.deepgram_turns import (
+    AgentBegins,
+    AgentEnds,
+    CallerBegan,
+    CallsWithdrawn,
+    FunctionCalls,
+    Responses,
+    Said,
+    Sound,
+    Thinks,
+)
 from voxpipe.errors import AudioError
 from voxpipe.sansio.command_words import (
     AddMessage,
@@ -30,12 +36,9 @@ from voxpipe.sansio.command_words import (
     SpeakWords,
 )
 from voxpipe.sansio.dialect import (
-    Decoded,
     Dialect,
     EventSpelling,
     Key,
-    Mark,
-    Reader,
     Wire,
     as_text,
     optional_text,
@@ -44,26 +47,14 @@ from voxpipe.sansio.dialect import (
 )
 from voxpipe.sansio.realtime import (
     UNTOLD,
-    AudioCommitted,
-    AudioCompleted,
-    AudioReceived,
     CommandAcknowledged,
     ErrorReported,
-    OutputItemAdded,
-    ProviderEvent,
     ResponseCreated,
-    ResponseDone,
     SessionCreated,
     SessionUpdated,
-    SpeechStarted,
-    SpeechStopped,
-    ToolCallWithdrawn,
-    TranscriptCompleted,
-    TranscriptionCompleted,
-    TranscriptReceived,
     WarningReported,
 )
-from voxpipe.sansio.tool_words import SendToolResult, ToolCallRequested
+from voxpipe.sansio.tool_words import SendToolResult
 
 FORMATS = (SLIN24, SLIN16, SLIN8, SLIN48, SLIN32, ULAW8, ALAW8)
 ENCODINGS = {Encoding.SLIN: "linear16", Encoding.ULAW: "mulaw", Encoding.ALAW: "alaw"}
@@ -75,55 +66,6 @@ CONTINUE = "Please go on."
 RECALLED = "What was said in this call so far:"
 
 # --- what the server says ---------------------------------------------------------------------------------------------
-
-
-@attrs.frozen
-class CallerBegan(Mark):
-    """The caller speaks; the server's own answer, if any, has ended."""
-
-
-@attrs.frozen
-class Said(Mark):
-    """Words of the caller's or the agent's."""
-
-    role: str
-    words: str
-
-
-@attrs.frozen
-class Thinks(Mark):
-    """The caller's turn is over."""
-
-
-@attrs.frozen
-class AgentBegins(Mark):
-    """Audio of an answer follows."""
-
-
-@attrs.frozen
-class AgentEnds(Mark):
-    """All audio of an answer was sent."""
-
-
-@attrs.frozen
-class Sound(Mark):
-    """Agent audio."""
-
-    audio: bytes = attrs.field(repr=False)
-
-
-@attrs.frozen
-class FunctionCalls(Mark):
-    """The model calls tools of ours: id, name and arguments of each."""
-
-    calls: tuple[tuple[str, str, str], ...]
-
-
-@attrs.frozen
-class CallsWithdrawn(Mark):
-    """The caller went on speaking: these results are not wanted."""
-
-    call_ids: tuple[str, ...]
 
 
 def _as_bytes(value: object) -> bytes:
@@ -198,93 +140,6 @@ EVENTS: dict[str, EventSpelling] = {
     "FunctionCallCancelled": EventSpelling(CallsWithdrawn, {"call_ids": Key("functions", _as_call_ids)}),
     AUDIO: EventSpelling(Sound, {"audio": Key("audio", _as_bytes)}),
 }
-
-
-class Responses(Reader):
-    """Makes turns and responses of one session's messages; see the module's docstring."""
-
-    def __init__(self) -> None:
-        self._responses = 0
-        self._items = 0
-        self._open = False
-        self._cut = False
-        """The caller has spoken since, and nothing was said about that turn yet."""
-        self._caller: str | None = None
-        self._words: list[str] = []
-
-    def read(self, decoded: Decoded) -> list[ProviderEvent]:
-        """See ``Reader``."""
-        match decoded:
-            case CallerBegan():
-                return self._begin_turn()
-            case Said("user", words):
-                item_id = self._caller or self._next_item()
-                stopped = self._end_turn()
-                return [*stopped, AudioCommitted(item_id), TranscriptionCompleted(item_id, words)]
-            case Said(_, words):
-                self._words.append(words)
-                return [*self._begin(), TranscriptReceived(self._response_id, self._item_id, f"{words} ")]
-            case Thinks():
-                return self._end_turn()
-            case AgentBegins():
-                return self._begin()
-            case AgentEnds():
-                return self._finish("completed") if self._open else []
-            case Sound(audio):
-                begun = [] if self._cut and self._responses and not self._open else self._begin()
-                return [*begun, AudioReceived(self._response_id, self._item_id, 0, audio)]
-            case FunctionCalls(calls):
-                before = [*self._end_turn(), *(self._finish("completed") if self._open else [])]
-                asked = f"{self._response_id}_calls"
-                return [*before, *(ToolCallRequested(id_, None, asked, name, args) for id_, name, args in calls)]
-            case CallsWithdrawn(call_ids):
-                return [ToolCallWithdrawn(call_id) for call_id in call_ids]
-        return super().read(decoded)
-
-    @property
-    def _response_id(self) -> str:
-        return f"response_{self._responses}"
-
-    @property
-    def _item_id(self) -> str:
-        return f"answer_{self._responses}"
-
-    def _next_item(self) -> str:
-        self._items += 1
-        return f"turn_{self._items}"
-
-    def _begin_turn(self) -> list[ProviderEvent]:
-        self._caller = self._next_item()
-        started: list[ProviderEvent] = [SpeechStarted(self._caller, None)]
-        ended = self._finish("cancelled") if self._open else []
-        self._cut = True
-        return [*started, *ended]
-
-    def _end_turn(self) -> list[ProviderEvent]:
-        item_id, self._caller, self._cut = self._caller, None, False
-        return [] if item_id is None else [SpeechStopped(item_id, None)]
-
-    def _begin(self) -> list[ProviderEvent]:
-        stopped = self._end_turn()
-        if self._open:
-            return stopped
-        self._open = True
-        self._responses += 1
-        return [
-            *stopped,
-            ResponseCreated(self._response_id),
-            OutputItemAdded(self._response_id, self._item_id, "message"),
-        ]
-
-    def _finish(self, status: str) -> list[ProviderEvent]:
-        self._open = False
-        words, self._words = " ".join(self._words), []
-        reason = None if status == "completed" else "the caller spoke"
-        return [
-            AudioCompleted(self._response_id, self._item_id, 0),
-            *([TranscriptCompleted(self._response_id, self._item_id, words)] if words else []),
-            ResponseDone(self._response_id, status, reason),
-        ]
 
 
 # --- what we say ------------------------------------------------------------------------------------------------------
