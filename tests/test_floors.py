@@ -35,7 +35,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "websocket": {"errors"},
     "dsp": BASE,
     "sansio": CONFIG,
-    "dialects": PURE,
+    # Where a provider sends silence, too, only the level tells where an answer begins and ends.
+    "dialects": PURE | {"dsp"},
     "tools": PURE,
     "actors": ACTORS,
     "context": PURE | {"dialects"},

@@ -329,6 +329,8 @@ def check_config(config: Config) -> None:
             if side not in dialect.formats:
                 known = ", ".join(map(str, dialect.formats))
                 raise ConfigError("provider.formats", f"expected formats of {dialect.name} ({known}), got {name!r}")
+        if dialect.one_format and pair.uplink != pair.downlink:
+            raise ConfigError("provider.formats", f"expected one format for both directions, got {name!r}")
     for path in sorted(dialect.unknown_keys):
         value, default = (attrgetter(path)(given) for given in (config, Config()))
         if value != default:

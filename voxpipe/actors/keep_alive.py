@@ -35,7 +35,7 @@ class Outlet:
         await self._websocket.send_message(message)
 
     async def break_silence(
-        self, message: str, after_s: float, may: Callable[[], bool], lose: Callable[[WebSocketClosed], None]
+        self, message: str | bytes, after_s: float, may: Callable[[], bool], lose: Callable[[WebSocketClosed], None]
     ) -> None:
         """Send a message whenever nothing went out for so long, and ``may`` allows it, which takes note of it.
 

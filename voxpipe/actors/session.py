@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from functools import partial
 from typing import Any, Protocol
 
 import attrs
 import trio
 
 from voxpipe.actors.chunk_queue import ChunkQueue
+from voxpipe.actors.farewell import take_leave
 from voxpipe.actors.joint import Ending, Joint
 from voxpipe.actors.keep_alive import Outlet, keep_alive
 from voxpipe.actors.monotonic import now_ns
@@ -164,6 +166,7 @@ class LiveSession:
                 if self._ending is None:
                     with self._scope:
                         await self._exchange(websocket)
+                    await take_leave(websocket, self._dialect, self._log)
                 # Outside of the scope: closing needs the reader, which lives in the connection's nursery.
                 await websocket.aclose(1000)
             connection.cancel_scope.cancel()
@@ -201,6 +204,10 @@ class LiveSession:
             if (word := self._dialect.keepalive) is not None:
                 text, after_s = self._dialect.serialize(word), self._dialect.keepalive_s
                 nursery.start_soon(outlet.break_silence, text, after_s, self._note_silence, self._lose)
+            if gap_s := self._dialect.fills_gaps_s:
+                silence = self.formats.uplink.silence * round(gap_s * 1000 / PTIME_MS)
+                fill = partial(self._note_gap, silence)
+                nursery.start_soon(outlet.break_silence, self._dialect.encode_audio(silence), gap_s, fill, self._lose)
             nursery.start_soon(keep_alive, websocket, self._joint.provider.ping_interval_s, self._lose)
             nursery.start_soon(self._watch_deadline)
             self.feed(Connected())
@@ -334,6 +341,11 @@ class LiveSession:
             self._log.record(self._dialect.keepalive["type"], self._dialect.keepalive, "sent")
         return self.machine.confirmed
 
+    def _note_gap(self, silence: bytes) -> bool:
+        if self.machine.accepts_downlink:
+            self._log_append(silence)
+        return self.machine.accepts_downlink
+
     async def _send_commands(self, outlet: Outlet) -> None:
         try:
             async for send in self._commands:
@@ -370,6 +382,9 @@ class LiveSession:
         await outlet.send(self._dialect.encode_audio(audio))
         self._joint.appended.chunks += 1
         self._joint.appended.bytes += len(audio)
+        self._log_append(audio)
+
+    def _log_append(self, audio: bytes) -> None:
         wire_type = self._dialect.audio_type
         key = self._dialect.audio_keys[wire_type]
         self._log.record_audio(wire_type, {"type": wire_type}, "sent", audio, self.formats.uplink, key=key)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from voxpipe.dialects.deepgram import DEEPGRAM
 from voxpipe.dialects.openai import OPENAI
 from voxpipe.dialects.openai_beta import OPENAI_BETA
+from voxpipe.dialects.openai_live import OPENAI_LIVE
 from voxpipe.errors import ConfigError
 from voxpipe.sansio.dialect import Dialect
 
-DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in (OPENAI, OPENAI_BETA, DEEPGRAM)}
+DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in (OPENAI, OPENAI_BETA, OPENAI_LIVE, DEEPGRAM)}
 
 
 def get_dialect(name: str) -> Dialect:

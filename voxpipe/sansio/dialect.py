@@ -159,7 +159,10 @@ class Dialect:
     ``silent_ack``: the acknowledgement tells no formats, and confirms those that were asked for. ``tells_speech_end``
     is false where nobody says when the caller's turn is over. ``full_duplex``: the agent listens while it speaks, and
     falls silent by itself. ``session_limit_s`` is how long a session may serve. ``keepalive`` is sent when nothing else
-    was for ``keepalive_s``.
+    was for ``keepalive_s``; with ``fills_gaps_s``, so much silence is sent as the caller's audio when none came for as
+    long, since the provider takes its time from that. ``one_format``: both directions have the same. ``recall_chars``
+    is the longest piece in which it can be told what was said before, if there is one. ``farewell`` asks it to end a
+    session, which it says by ``farewell_answer``.
     """
 
     name: str
@@ -187,6 +190,11 @@ class Dialect:
     session_limit_s: float = 3580.0
     keepalive: Wire | None = None
     keepalive_s: float = 0.0
+    fills_gaps_s: float = 0.0
+    one_format: bool = False
+    recall_chars: int | None = None
+    farewell: Wire | None = None
+    farewell_answer: str = ""
     reader: Callable[[], Reader] = Reader
 
     def supports(self, command: type) -> bool:

@@ -6,7 +6,7 @@ A provider that takes no items of ours is told in words, as a record of who said
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from voxpipe.sansio.command_words import AddMessage, AddToolCall, Command, RecallConversation
 from voxpipe.sansio.commands import Commands
@@ -40,9 +40,9 @@ class Restoration:
             return
         items = list(commands)
         lines = tuple(line for item in items for line in self._tell(item))
-        if lines:
-            self._commands.send(RecallConversation(self._instructions, self.lines, lines))
-        self.lines += lines
+        for piece in _pieces(lines, self._commands.dialect.recall_chars):
+            self._commands.send(RecallConversation(self._instructions, self.lines, piece))
+            self.lines += piece
         self.given += len(items)
 
     def _tell(self, item: Command) -> list[str]:
@@ -60,3 +60,20 @@ class Restoration:
         while self._waiting and self._commands.pending.count < WINDOW:
             self._commands.send(self._waiting.popleft())
             self.given += 1
+
+
+def _pieces(lines: tuple[str, ...], longest_chars: int | None) -> Iterator[tuple[str, ...]]:
+    """Part lines into pieces of at most so many characters, each of whole lines; a longer line is cut off."""
+    if longest_chars is None:
+        if lines:
+            yield lines
+        return
+    piece: tuple[str, ...] = ()
+    for line in lines:
+        cut = line[:longest_chars]
+        if piece and sum(map(len, piece)) + len(piece) + len(cut) > longest_chars:
+            yield piece
+            piece = ()
+        piece += (cut,)
+    if piece:
+        yield piece

@@ -1,9 +1,9 @@
 """A simulated speech provider: it hears turns, speaks them back, plays scenarios, and keeps evidence.
 
-It speaks OpenAI Realtime (``openai``, and the older beta ``openai-beta``) and Deepgram's Voice Agent (``deepgram``),
-strictly: what the real server refuses is refused here, in its words, and everything a client does wrong is a
-``Complaint``. It shares no code with the gateway but formats, errors and the WebSocket, so it can tell when the gateway
-is wrong.
+It speaks OpenAI Realtime (``openai``, and the older beta ``openai-beta``), OpenAI Live (``openai-live``) and Deepgram's
+Voice Agent (``deepgram``), strictly: what the real server refuses is refused here, in its words, and everything a
+client does wrong is a ``Complaint``. It shares no code with the gateway but formats, errors and the WebSocket, so it
+can tell when the gateway is wrong.
 
 ::
 
@@ -13,8 +13,8 @@ is wrong.
     assert provider.sessions[0].complaints == []
 
 Reading order: ``provider_connection`` (tasks), ``provider_dialogue`` (what a message does), ``provider_speaker`` and
-``provider_answer`` (responses), ``parrot`` (turn detection), ``provider_ga``, ``provider_spelling`` and
-``provider_deepgram`` (the wire).
+``provider_answer`` (responses), ``parrot`` (turn detection), ``provider_ga``, ``provider_spelling``,
+``provider_live`` and ``provider_deepgram`` (the wire).
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ import trio
 from voxpipe.testing.provider_connection import Connection
 from voxpipe.testing.provider_deepgram import DEEPGRAM
 from voxpipe.testing.provider_evidence import Complaint, ProviderNote, ProviderSession
+from voxpipe.testing.provider_live import LIVE
 from voxpipe.testing.provider_schema import Refusal
 from voxpipe.testing.provider_session import SessionConfiguration
 from voxpipe.testing.provider_spelling import BETA, GA
@@ -40,7 +41,7 @@ HANDSHAKE_TIMEOUT_S = 10.0
 KEPT_SESSIONS = 1_000
 KEPT_AUDIO_BYTES = 8 * 1024 * 1024
 DEFAULT_MODEL = "gpt-realtime-2.1"
-SPELLINGS = {spelling.name: spelling for spelling in (GA, BETA, DEEPGRAM)}
+SPELLINGS = {spelling.name: spelling for spelling in (GA, BETA, LIVE, DEEPGRAM)}
 """The dialects a simulated provider speaks, by name."""
 
 
@@ -151,7 +152,8 @@ class Provider:
             await upgrade.reject(401, b'{"error":{"code":"invalid_api_key","message":"Incorrect API key provided."}}')
             return
         scenario = self.scenarios[min(session.number, len(self.scenarios)) - 1]
-        models = parse_qs(urlsplit(upgrade.path).query).get("model")
+        query = urlsplit(upgrade.path).query
+        models = parse_qs(query).get("model")
         configuration = SessionConfiguration(
             self._spelling,
             scenario,
@@ -162,14 +164,14 @@ class Provider:
         connection = Connection(
             await upgrade.accept(), stream, self._spelling, scenario, configuration, session, self._tell, start_s
         )
-        await connection.run(self._refuse(upgrade.headers, has_model=bool(models)))
+        await connection.run(self._refuse(upgrade.headers, query))
 
     def _authorized(self, headers: dict[str, str]) -> bool:
         return self._api_key is None or self._spelling.authorizes(headers, self._api_key)
 
-    def _refuse(self, headers: dict[str, str], *, has_model: bool) -> tuple[Refusal, Close] | None:
+    def _refuse(self, headers: dict[str, str], query: str) -> tuple[Refusal, Close] | None:
         # The server opens the socket first and closes it with the error as its reason.
-        refusal = self._spelling.refuse_upgrade(headers, has_model=has_model)
+        refusal = self._spelling.refuse_upgrade(headers, query)
         return None if refusal is None else (refusal, Close(4000, f"invalid_request_error.{refusal.code}"))
 
     def _keep(self, session: ProviderSession) -> None:

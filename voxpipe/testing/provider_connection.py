@@ -36,6 +36,9 @@ from voxpipe.websocket import WebSocket, WebSocketClosed
 OUTBOX = 4_096
 OUTBOX_ROOM = 64
 PENDING = 256
+STREAM_MS, STREAM_SPEED = 100.0, 1.05
+"""As seen of a provider that streams all the time: chunks of 100 ms, about 95 ms apart."""
+HUM = "hum"
 TOO_SLOW = Close(1008, "The client does not read.")
 
 
@@ -81,6 +84,7 @@ class Connection:
         self._patience = trio.CancelScope()
         self._speaking: dict[str, trio.CancelScope] = {}
         self._sent_one = trio.Event()
+        self._heard_one = trio.Event()
         self._send, self._outbox = trio.open_memory_channel[Outgoing | Stall | Vanish | Close](OUTBOX)
         self._dialogue = Dialogue(spelling, scenario, configuration, evidence, self)
 
@@ -96,6 +100,8 @@ class Connection:
                     self._dialogue.greet()
                 self.happened(Trigger.OPENED)
                 self._nursery.start_soon(self._expire)
+                if self._spelling.continuous:
+                    self._nursery.start_soon(self._hum)
                 self._be_patient()
                 self._nursery.start_soon(self._lose_patience)
             await self._read()
@@ -106,7 +112,7 @@ class Connection:
 
     def emit(self, event: Json, answer: Answer | None = None, audio: bytes = b"") -> None:
         """See ``Line``."""
-        for spelled in self._spelling.write(event, answer):
+        for spelled in self._spelling.write(event, answer, round(self.now_s() * 1000)):
             if isinstance(spelled, bytes):
                 self._queue(Outgoing(spelled, self._spelling.audio_type, answer, audio))
                 continue
@@ -149,6 +155,10 @@ class Connection:
         if later:
             self._nursery.start_soon(self._play, later)
 
+    def close(self) -> None:
+        """See ``Line``."""
+        self._queue(Close(1000))
+
     def note(self, kind: str, text: str, complaint: Complaint | None = None) -> None:
         """See ``Line``."""
         self._tell(ProviderNote(self.now_s(), self._evidence, kind, text, complaint))
@@ -160,6 +170,8 @@ class Connection:
                 self._be_patient()
                 await self._room()
                 self._dialogue.receive(message)
+                self._heard_one.set()
+                self._heard_one = trio.Event()
         except WebSocketClosed as closed:
             self._end(closed.code, closed.reason)
 
@@ -192,6 +204,8 @@ class Connection:
 
     async def _speak(self, answer: Answer, scope: trio.CancelScope) -> None:
         pace, speaker = self._scenario.pace, self._dialogue.speaker
+        if self._spelling.continuous:
+            pace = attrs.evolve(pace, speed=STREAM_SPEED, chunk_ms=(STREAM_MS,))
         with scope:
             await trio.sleep(pace.latency_s)
             began_s = trio.current_time()
@@ -201,6 +215,7 @@ class Connection:
                 sent_s = answer.manner.format.duration_ms(answer.sent_bytes) / 1000
                 await trio.sleep_until(began_s + sent_s / pace.speed)
                 await self._room()
+                began_s += await self._hear_clock()
                 before = answer.sent_bytes
                 speaker.chunk(answer, size_bytes)
                 if before == 0 < answer.sent_bytes:
@@ -213,6 +228,20 @@ class Connection:
                 await trio.sleep(call.hold_s)
             self._speaking.pop(answer.id, None)
             speaker.finish(answer)
+
+    async def _hear_clock(self) -> float:
+        """Where the client's audio is the clock, wait while it stands still; return for how long."""
+        began_s = trio.current_time()
+        while self._spelling.continuous and not self._evidence.hears(self.now_s()):
+            await self._heard_one.wait()
+        return trio.current_time() - began_s
+
+    async def _hum(self) -> None:
+        """Send silence where nothing is said."""
+        while True:
+            await trio.sleep(STREAM_MS / 1000)
+            if self._evidence.ready_s is not None and not self._speaking and self._evidence.hears(self.now_s()):
+                self.emit({"type": HUM, "bytes": self._dialogue.speaker.silence(STREAM_MS)})
 
     async def _play(self, steps: list[Step]) -> None:
         began_s = trio.current_time()

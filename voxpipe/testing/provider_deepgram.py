@@ -210,7 +210,7 @@ class DeepgramSpelling(Spelling):
                 return [_create(result), {"type": RESPOND}]
         return [{"type": ALIVE}]
 
-    def write(self, event: Json, answer: Answer | None = None) -> list[Json | bytes]:
+    def write(self, event: Json, answer: Answer | None = None, now_ms: int = 0) -> list[Json | bytes]:
         """See ``Spelling``."""
         match event["type"]:
             case "session.created":

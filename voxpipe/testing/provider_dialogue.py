@@ -25,8 +25,8 @@ from voxpipe.testing.scenario import Acknowledge, Refuse, Scenario, Trigger
 
 APPEND_LIMIT_BYTES = 15 * 1024 * 1024
 COMMIT_LEAST_MS = 100
-RESPOND, SPEAK, CHANGE, ALIVE = "respond", "speak", "change", "alive"
-"""What other vendors' clients ask for beyond GA: an answer, these words, other settings; and that they are there."""
+RESPOND, SPEAK, CHANGE, LEAVE, ALIVE = "respond", "speak", "change", "leave", "alive"
+"""What other vendors' clients say beyond GA: answer, speak these words, change, I leave, I am there."""
 CROSSING = frozenset({"response_cancel_not_active", "conversation_already_has_active_response"})
 """Errors that a correct client meets when its message crosses one of ours."""
 
@@ -70,6 +70,7 @@ class Dialogue:
             RESPOND: self._respond,
             SPEAK: self._speak_words,
             CHANGE: self._change,
+            LEAVE: self._leave,
         }
 
     def greet(self) -> None:
@@ -140,13 +141,14 @@ class Dialogue:
         if refusal := self._configuration.refuse(event["session"], spoken=self.speaker.spoken):
             return refusal
         if isinstance(answer, Acknowledge):
-            self._line.later(answer.delay_s, functools.partial(self._acknowledge, event["session"], answer))
+            acknowledge = functools.partial(self._acknowledge, event["session"], answer, event.get("event_id"))
+            self._line.later(answer.delay_s, acknowledge)
         return None
 
-    def _acknowledge(self, patch: Json, answer: Acknowledge) -> None:
+    def _acknowledge(self, patch: Json, answer: Acknowledge, event_id: str | None) -> None:
         self._configuration.merge(patch)
         self._configuration.use_instead(answer.uplink_instead, answer.downlink_instead)
-        self._confirm()
+        self._confirm(event_id)
         if self._evidence.ready_s is None:
             self._evidence.ready_s = self._line.now_s()
             formats = self._evidence.configuration["audio"] if self._evidence.configuration else {}
@@ -154,10 +156,11 @@ class Dialogue:
             self._line.note("configured", f"uplink {uplink}, downlink {downlink}")
             self._line.happened(Trigger.READY)
 
-    def _confirm(self) -> None:
+    def _confirm(self, event_id: str | None = None) -> None:
         self._parrot = self._parrot.relisten(self._configuration.uplink, self._configuration.hearing)
         self._evidence.configuration = self._configuration.body
-        self._line.emit({"type": "session.updated", "session": self._configuration.body})
+        told = {"session": self._configuration.body, "client_event_id": event_id}
+        self._line.emit({"type": "session.updated", **told})
 
     def _append(self, event: Json) -> Refusal | None:
         if self._evidence.ready_s is None and not self._early:
@@ -224,7 +227,8 @@ class Dialogue:
         kind = "conversation.item.input_audio_transcription"
         usage = {"type": "duration", "seconds": (turn.end_ms - turn.start_ms) / 1000}
         self._line.emit({"type": f"{kind}.delta", **place, "delta": text})
-        self._line.emit({"type": f"{kind}.completed", **place, "transcript": text, "usage": usage})
+        told = {"transcript": text, "usage": usage, "range_ms": (turn.start_ms, turn.end_ms)}
+        self._line.emit({"type": f"{kind}.completed", **place, **told})
 
     def _commit(self, event: Json) -> Refusal | None:
         waits_ms = self._parrot.buffered_ms
@@ -301,18 +305,27 @@ class Dialogue:
     def _cancel_response(self, event: Json) -> Refusal | None:
         return self.speaker.cancel(event.get("response_id"))
 
-    def _respond(self, _event: Json) -> Refusal | None:
+    def _respond(self, event: Json) -> Refusal | None:
         if not self.speaker.tools.waiting():
             self.speaker.respond()
+        elif event.get("strict"):
+            return Refusal("function_call_outputs_required", "Submit the pending function call outputs first.")
         return None
 
     def _speak_words(self, event: Json) -> Refusal | None:
-        if self._parrot.speaking or not self.speaker.say_words(event["words"]):
+        busy = self._parrot.speaking and not event.get("anyway")
+        if busy or not self.speaker.say_words(event["words"]):
             self._line.emit({"type": SPEAK, "refused": "Somebody is speaking."})
         return None
 
     def _change(self, event: Json) -> Refusal | None:
         self._configuration.merge(event["session"])
         self._evidence.configuration = self._configuration.body
-        self._line.emit({"type": CHANGE, "what": event["what"], "event_id": event.get("event_id")})
+        self._line.emit({"type": CHANGE, "what": event["what"], "client_event_id": event.get("event_id")})
+        return None
+
+    def _leave(self, event: Json) -> Refusal | None:
+        told = {"session": self._configuration.body, "client_event_id": event.get("event_id")}
+        self._line.emit({"type": LEAVE, **told})
+        self._line.close()
         return None

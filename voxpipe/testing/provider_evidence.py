@@ -11,6 +11,7 @@ KEPT_MESSAGES = 1_000
 KEPT_BODY_BYTES = 65_536
 KEPT_CHUNKS = 100_000
 KEPT_COMPLAINTS = 1_000
+CLOCK_STOPS_S = 0.5
 
 
 @attrs.frozen
@@ -115,6 +116,10 @@ class ProviderSession:
     def open(self) -> bool:
         """Whether the connection is still there."""
         return self.closed is None
+
+    def hears(self, time_s: float) -> bool:
+        """Whether uplink audio comes, or came of late."""
+        return bool(self.audio_heard) and time_s - self.audio_heard[-1].time_s < CLOCK_STOPS_S
 
     def heard(self, time_s: float, audio: bytes) -> None:
         """Keep a piece of uplink audio."""

@@ -106,7 +106,7 @@ class SessionConfiguration:
             other = next((name for name in names if name != present), present)
             self._body["audio"][direction]["format"] = format_object(other)
 
-    def manner(self, asked: Json, conversation_id: str) -> Manner:
+    def manner(self, asked: Json, conversation_id: str | None) -> Manner:
         """How a response is given: the session's settings under those of ``response.create``."""
         output = {**self._body["audio"]["output"], **asked.get("audio", {}).get("output", {})}
         voice = output["voice"]

@@ -45,6 +45,9 @@ class Line(Protocol):
     def happened(self, trigger: Trigger) -> None:
         """Tell the scenario."""
 
+    def close(self) -> None:
+        """Close the connection, once everything was sent."""
+
     def note(self, kind: str, text: str, complaint: Complaint | None = None) -> None:
         """Tell whoever watches."""
 
@@ -135,6 +138,11 @@ class Speaker:
         self._waiting.clear()
         if self._active is not None:
             self._interrupt(self._active, "turn_detected")
+
+    def silence(self, duration_ms: float) -> bytes:
+        """So much of it in the session's downlink format."""
+        format_ = self._configuration.manner({}, None).format
+        return (format_.silence * 50)[: format_.bytes_of_ms(duration_ms)]
 
     def begin(self, answer: Answer) -> None:
         """The first audio of an answer is there: its item exists."""

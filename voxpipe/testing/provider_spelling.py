@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, TypeAlias
+from urllib.parse import parse_qs
 
 import attrs
 import orjson
@@ -41,6 +42,10 @@ FORMATS: dict[str, AudioFormat] = {"audio/pcm": PCM24, "audio/pcmu": ULAW8, "aud
 """GA format types and what their bytes are."""
 
 
+BETWEEN_US = ("client_event_id", "range_ms")
+"""Keys that GA's events do not have, and others' do."""
+
+
 def format_object(name: str) -> Json:
     """GA's object for a format name; only PCM has a rate."""
     return {"type": name, "rate": 24000} if name == "audio/pcm" else {"type": name}
@@ -62,7 +67,8 @@ class Spelling:
     ``session`` and ``response`` say where a flat key lives in GA. ``headers`` must be there, and ``forbidden`` must
     not; ``path`` is where clients connect. ``closes`` is how the connection ends after an error, if it does.
     ``transcribes_after_s``: what the caller said is told so long after it. ``patience_s``: a client that says nothing
-    for so long is given up.
+    for so long is given up. ``continuous``: sound comes all the time at the pace of speech, silence included, while
+    the client's does. ``plain_url``: the URL may have no query.
     """
 
     name: str
@@ -84,20 +90,24 @@ class Spelling:
     closes: Close | None = None
     transcribes_after_s: float = 0.4
     patience_s: float | None = None
+    continuous: bool = False
+    plain_url: bool = False
 
     def authorizes(self, headers: Mapping[str, str], api_key: str) -> bool:
         """Whether a client's headers carry the key."""
         return headers.get("authorization") == f"{self.scheme} {api_key}" or headers.get("api-key") == api_key
 
-    def refuse_upgrade(self, headers: Mapping[str, str], *, has_model: bool) -> Refusal | None:
+    def refuse_upgrade(self, headers: Mapping[str, str], query: str) -> Refusal | None:
         """Why a connection is refused right after it was opened, or None."""
+        if self.plain_url and query:
+            return Refusal("unexpected_query", f"Expected no query parameters, got '{query}'.")
         for name, refusal in self.forbidden.items():
             if name in headers:
                 return refusal
         for name, value in self.headers.items():
             if headers.get(name) != value:
                 return Refusal(f"missing_{name.partition('-')[2]}_header", f"Expected the header '{name}: {value}'.")
-        if self.needs_model and not has_model:
+        if self.needs_model and "model" not in parse_qs(query):
             return Refusal("missing_model", "You must provide a model parameter.")
         return None
 
@@ -120,9 +130,9 @@ class Spelling:
         """Why a message of a client is not as it must be, or None; ``configured``: formats were asked for before."""
         return self.client[event["type"]].refuse(event, "")
 
-    def write(self, event: Json, answer: Answer | None = None) -> list[Json | bytes]:
+    def write(self, event: Json, answer: Answer | None = None, now_ms: int = 0) -> list[Json | bytes]:
         """Spell a GA server event, which may be of an answer; nothing when this spelling has no such event."""
-        spelled = self._write(event)
+        spelled = self._write({key: value for key, value in event.items() if key not in BETWEEN_US})
         return [] if spelled is None else [spelled]
 
     def read(self, event: Json) -> list[Json]:
