@@ -23,6 +23,7 @@ from voxpipe.analysis.slo import load_slo, slo_template
 from voxpipe.analysis.timeline import timeline_of
 from voxpipe.analysis.verdict import Verdict
 from voxpipe.analysis_tables import make_console, print_overview, print_rows, print_verdicts
+from voxpipe.command_files import SHARED, refuse_place, write_whole
 from voxpipe.errors import ConfigError, RecordError
 from voxpipe.terminal import Terminal
 
@@ -60,6 +61,8 @@ def check_logs(logs: Sequence[Path], *, slo: Path | None, json: bool, junit: Pat
         return 0
     limits = load_slo(slo)
     paths, several = find_logs(logs)
+    if junit is not None:
+        refuse_place("--junit", junit, paths)
     found: dict[Path, list[Verdict]]
     unreadable: dict[Path, str] = {}
     if several:
@@ -68,7 +71,7 @@ def check_logs(logs: Sequence[Path], *, slo: Path | None, json: bool, junit: Pat
         found = {paths[0]: check(read_one(paths[0], lenient), limits)}
     if junit is not None:
         results: list[tuple[Path, Sequence[Verdict] | str]] = [*found.items(), *unreadable.items()]
-        junit.write_bytes(junit_report(results))
+        write_whole(junit, [junit_report(results)], SHARED)
     if json:
         judged = {str(path): _verdicts(verdicts) for path, verdicts in found.items()}
         print_json({**judged, **{str(path): {"passed": False, "error": words} for path, words in unreadable.items()}})
@@ -89,6 +92,8 @@ def _verdicts(verdicts: list[Verdict]) -> dict[str, object]:
 
 def tell_timeline(log: Path, *, output: Path | None, lenient: bool) -> int:
     """Print or write the timeline of a log; return the exit status."""
+    if output is not None:
+        refuse_place("--output", output, [log])
     with refusing(log), _progress([] if output is None else [log]) as progress:
         reader = LogReader(log, lenient=lenient, on_progress=progress(log))
         lines = (f"{line}\n" for line in timeline_of(reader))
@@ -99,8 +104,7 @@ def tell_timeline(log: Path, *, output: Path | None, lenient: bool) -> int:
             except BrokenPipeError:  # whoever looked has seen enough (``| head``)
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         else:
-            with output.open("w", encoding="utf-8") as file:
-                file.writelines(lines)
+            write_whole(output, (line.encode() for line in lines))
     return 0
 
 
