@@ -63,7 +63,7 @@ def print_overview(console: Console, data: Data) -> None:
     if flaws:
         head.add_row("the log itself", f"[yellow]{flaws}[/]")
     console.print(head)
-    _print_session(console, data["session"])
+    _print_session(console, data["session"], data["successions"])
     _print_audio(console, data["audio"])
     _print_turns(console, data["turns"])
     _print_latencies(console, data)
@@ -83,7 +83,7 @@ def _flaws(log: Data) -> str:
     return ", ".join(words for words in told if words)
 
 
-def _print_session(console: Console, session: Data) -> None:
+def _print_session(console: Console, session: Data, successions: dict[str, int] | None) -> None:
     table = make_table(console, "Session", "", "requested", "confirmed")
     confirmed = session["confirmed"]
     if confirmed is None and session["requested"] is None and session["provider_defaults"] is not None:
@@ -97,10 +97,17 @@ def _print_session(console: Console, session: Data) -> None:
     for name in ("turn_detection", "transcription", "modalities"):
         table.add_row(name.replace("_", " "), *(show(facts[name]) if facts else "nothing" for facts in both))
     table.add_row("line", *(str(facts["line_no"]) if facts else "none" for facts in both))
+    if successions is not None and any(successions.values()):
+        table.add_row("sessions", "", _successions(session["sessions"], successions))
     for change in session["format_changes"]:
         words = ", ".join(f"{side} {_format(change[side])}" for side in ("uplink", "downlink"))
         table.add_row("[red]changed[/]", "", f"[red]{words}[/] (line {change['line']})")
     console.print(table)
+
+
+def _successions(opened: int, counts: dict[str, int]) -> str:
+    lost = f"{counts['lost']} lost in mid-call, {counts['recovered']} of them made good"
+    return f"{opened} opened, {counts['renewed']} renewed, {lost}; above is the last that served"
 
 
 def _format(format_: Data) -> str:

@@ -43,6 +43,8 @@ class CallAccounts:
         self.interruptions = Interruptions()
         self.tools = ToolUses()
         self.troubles = Troubles()
+        self.successions = dict.fromkeys(("lost", "recovered", "renewed"), 0)
+        """How often a session was lost in mid-call, a loss made good, and a session replaced before its end."""
         self.listeners = {"uplink": Listener(), "downlink": Listener()}
         self.summary: dict[str, Any] | None = None
         self.because: str | None = None
@@ -99,13 +101,15 @@ class CallAccounts:
         for outcome in ("answered", "failed", "cancelled"):
             takes[f"tool.{outcome}"] = [self.tools.take_outcome]
         session = ("session.created", "session.update", "session.updated", "connection.opening", "connection.opened")
-        for name in (*session, "error"):
+        for name in (*session, "session.ready", "session.took_over", "error"):
             takes[name] = [self._configure]
         for name in ERRORS:
-            takes.setdefault(name, []).append(self.troubles.take_error)
+            takes.setdefault(name, []).append(self._take_error)
         for name in LOSSES:
             takes.setdefault(name, []).append(self.troubles.take_loss)
         takes["uplink.overrun"].append(self._lose_uplink)
+        for name in self.successions:
+            takes.setdefault(f"session.{name}", []).append(self._count_succession)
         for name in LIFE:
             takes.setdefault(name, []).append(self.troubles.take_life)
         return takes
@@ -176,14 +180,21 @@ class CallAccounts:
     def _lose_uplink(self, event: LogEvent) -> None:
         self.uplink_marks.lose(event.t_ns, count_at(event.data, "frames"))
 
+    def _take_error(self, event: LogEvent) -> None:
+        # A session that failed beside the one that serves is told by session.renewal_failed, and ends nothing.
+        if event.type != "session.failed" or self.configuration.serves(event):
+            self.troubles.take_error(event)
+
     # --- the session and the conversation -----------------------------------------------------------------------------
 
     def _configure(self, event: LogEvent) -> None:
         if event.type == "session.update" and event.direction == SENT and self.first_update_line is None:
             self.first_update_line = event.line_no
-        if event.type == "session.created":
+        if self.configuration.take(event):
             self.uplink_marks.begin_session()
-        self.configuration.take(event)
+
+    def _count_succession(self, event: LogEvent) -> None:
+        self.successions[event.type.removeprefix("session.")] += 1
 
     def _start_speech(self, event: LogEvent) -> None:
         self.interruptions.begin(event, self.agent.speaking(event.t_ns))

@@ -126,6 +126,7 @@ def overview_of(call: Call) -> dict[str, Any]:
         "latencies_ms": {name: found.to_json() for name, found in latencies(call).items()},
         "interruptions": [found.to_json() for found in accounts.interruptions.found],
         "tools": [use.to_json() for use in accounts.tools.found],
+        "successions": dict(accounts.successions) if call.own else None,
         "losses": _losses(call),
         "errors": [trouble.to_json() for trouble in call.troubles],
         "tokens": accounts.agent.tokens.to_json(),

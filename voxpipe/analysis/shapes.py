@@ -73,7 +73,9 @@ class OwnShape:
             self.steps_back += 1
         self._told_ns = t_ns
         self._t_ns = t_ns = max(t_ns, self._t_ns)
-        return LogEvent(line_no, t_ns, direction, NEW_NAMES.get(name, name), data)
+        session = tree.get("session")
+        number = session if type(session) is int else 1
+        return LogEvent(line_no, t_ns, direction, NEW_NAMES.get(name, name), data, number)
 
 
 class PlainShape:
