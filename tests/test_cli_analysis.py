@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -273,3 +274,31 @@ def test_help_teaches(command: str) -> None:
     text = run(command, "--help").stdout
     assert "lenient" in text.lower()
     assert {"analyze": "eventType", "check": "Exit status 1", "timeline": "lane"}[command] in text
+
+
+@pytest.mark.parametrize(
+    "arguments", [["analyze"], ["check"], ["analyze", "--json"], ["check", "--json"], ["timeline"]], ids=" ".join
+)
+def test_the_status_is_that_of_the_logs_whoever_reads_on(tmp_path: Path, arguments: list[str]) -> None:
+    """With ``| head``, or with standard output closed, nothing is said about that."""
+    log = plain(transcription=None)
+    for number in range(600):
+        log.turn(number, settled=False)
+        log.answer(number, chunks=1)
+    path = log.write(tmp_path / "long.jsonl")
+    status = 1 if arguments[0] == "check" else 0
+    for shell in ("{} | head -n 1; exit ${{PIPESTATUS[0]}}", "{} >&-"):
+        line = shell.format(shlex.join([*COMMAND, *arguments, str(path)]))
+        done = subprocess.run(["bash", "-c", line], env=ENVIRON, capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stderr) == (status, ""), shell
+
+
+def test_a_log_that_is_gone_does_not_hide_the_others(tmp_path: Path, good: Path) -> None:
+    """A link into nowhere or in a circle, or a folder of such a name, is told like any log that cannot be read."""
+    (tmp_path / "gone.jsonl").symlink_to("nowhere")
+    (tmp_path / "circle.jsonl").symlink_to("circle.jsonl")
+    (tmp_path / "folder.jsonl").mkdir()
+    done = run("check", tmp_path)
+    assert done.returncode == 1
+    assert "good.jsonl: nothing fails" in done.stdout
+    assert [name in done.stderr for name in ("gone.jsonl", "circle.jsonl", "folder.jsonl")] == [True] * 3

@@ -18,18 +18,28 @@ from voxpipe.analysis.overview import LATENCY_WORDS
 from voxpipe.analysis.rows import CallRow, Totals
 from voxpipe.analysis.verdict import FAILS, HOLDS, UNKNOWN, Verdict
 from voxpipe.audio import NS_PER_S
+from voxpipe.command_files import let_go
 
 UNSEEN_COLUMNS = 200
 """Width where there is no terminal: a pipe has no edge, and a wrapped line is hard to search."""
 Data = dict[str, Any]
 
 
+class Paper(Console):
+    """A console that does not end the process when nobody reads on: the exit status is the verdict's."""
+
+    def on_broken_pipe(self) -> None:
+        """Go on, to nobody."""
+        self.quiet = True
+        let_go()
+
+
 def make_console() -> Console:
     """Open standard output: in colour and with frames only where somebody looks at it."""
-    console = Console(highlight=False)
+    console = Paper(highlight=False)
     if console.is_terminal or "COLUMNS" in os.environ:
         return console
-    return Console(highlight=False, width=UNSEEN_COLUMNS)
+    return Paper(highlight=False, width=UNSEEN_COLUMNS)
 
 
 def make_table(console: Console, title: str, *columns: str | Column) -> Table:

@@ -1,10 +1,11 @@
-"""Files that a command writes: whole or not at all, and never in the place of what it reads."""
+"""What a command writes: files whole or not at all, never in the place of what it reads, and its standard output."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from voxpipe.errors import ConfigError
@@ -43,3 +44,20 @@ def write_whole(path: Path, parts: Iterable[bytes], mode: int = PRIVATE) -> None
     finally:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def for_readers() -> Iterator[None]:
+    """Write to standard output for as long as somebody reads it: with ``| head`` the rest goes to nobody."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        let_go()
+
+
+def let_go() -> None:
+    """Send the rest of standard output nowhere, so that its end is no error of the interpreter's either."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

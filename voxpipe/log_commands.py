@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +22,7 @@ from voxpipe.analysis.slo import load_slo, slo_template
 from voxpipe.analysis.timeline import timeline_of
 from voxpipe.analysis.verdict import Verdict
 from voxpipe.analysis_tables import make_console, print_overview, print_rows, print_verdicts
-from voxpipe.command_files import SHARED, refuse_place, write_whole
+from voxpipe.command_files import SHARED, for_readers, refuse_place, write_whole
 from voxpipe.errors import ConfigError, RecordError
 from voxpipe.terminal import Terminal
 
@@ -98,14 +97,17 @@ def tell_timeline(log: Path, *, output: Path | None, lenient: bool) -> int:
         reader = LogReader(log, lenient=lenient, on_progress=progress(log))
         lines = (f"{line}\n" for line in timeline_of(reader))
         if output is None:
-            try:
-                sys.stdout.writelines(lines)
-                sys.stdout.flush()
-            except BrokenPipeError:  # whoever looked has seen enough (``| head``)
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _print_lines(lines)
         else:
             write_whole(output, (line.encode() for line in lines))
     return 0
+
+
+def _print_lines(lines: Iterator[str]) -> None:
+    if sys.stdout is None:  # closed: to nobody
+        return
+    with for_readers():
+        sys.stdout.writelines(lines)
 
 
 def find_logs(given: Sequence[Path]) -> tuple[list[Path], bool]:
@@ -175,7 +177,7 @@ def read_all(paths: Sequence[Path], lenient: bool, keep: Callable[[Call], T]) ->
 @contextmanager
 def _progress(paths: Sequence[Path]) -> Iterator[Callable[[Path], Callable[[int], None]]]:
     """Show how far the reading is, on standard error, where that takes long enough and somebody looks."""
-    sizes = {path: path.stat().st_size for path in paths}
+    sizes = {path: _size_bytes(path) for path in paths}
     console = Console(stderr=True)
     if not console.is_terminal or sum(sizes.values()) < SHOWN_FROM_BYTES:
         yield lambda _path: lambda _bytes: None
@@ -187,6 +189,16 @@ def _progress(paths: Sequence[Path]) -> Iterator[Callable[[Path], Callable[[int]
         yield lambda path: lambda read_bytes: bars.update(task, completed=before[path] + read_bytes)
 
 
+def _size_bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0  # reading it says why
+
+
 def print_json(data: object) -> None:
-    """Print data as JSON."""
-    sys.stdout.buffer.write(orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS) + b"\n")
+    """Print data as JSON; to nobody where standard output is closed."""
+    if sys.stdout is None:
+        return
+    with for_readers():
+        sys.stdout.buffer.write(orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS) + b"\n")
