@@ -64,7 +64,7 @@ def test_what_cannot_be_reported_is_said(log: Path, tmp_path: Path) -> None:
         ([tmp_path / "none.jsonl"], f"{tmp_path}/none.jsonl: expected the log of a call, found no file"),
         ([tmp_path], f"{tmp_path}: expected the log of a call, found a folder"),
         ([tmp_path / "gateway.jsonl"], f"{tmp_path}/gateway.jsonl: expected the log of a call, got that of a gateway"),
-        ([tmp_path / "empty.jsonl"], "expected records, got a file without any"),
+        ([tmp_path / "empty.jsonl"], "expected records, got an empty file"),
         ([log, "-o", log], f"--output: expected another file than the log, got {log}"),
         ([log, "-o", "no/where.html"], "--output: expected a folder to write to, found none at no"),
         ([log, "--slo", "no.toml"], "no.toml"),

@@ -93,7 +93,7 @@ def tell_timeline(log: Path, *, output: Path | None, lenient: bool) -> int:
     """Print or write the timeline of a log; return the exit status."""
     if output is not None:
         refuse_place("--output", output, [log])
-    with refusing(log), _progress([] if output is None else [log]) as progress:
+    with refusing(log, lenient=lenient), _progress([] if output is None else [log]) as progress:
         reader = LogReader(log, lenient=lenient, on_progress=progress(log))
         lines = (f"{line}\n" for line in timeline_of(reader))
         if output is None:
@@ -130,7 +130,7 @@ def find_logs(given: Sequence[Path]) -> tuple[list[Path], bool]:
 
 def read_one(path: Path, lenient: bool) -> Call:
     """Read the log of a call; ``ConfigError`` where it is none."""
-    with refusing(path), _progress([path]) as progress:
+    with refusing(path, lenient=lenient), _progress([path]) as progress:
         call = read_call(path, lenient=lenient, on_progress=progress(path))
     refuse_gateway(call)
     return call
@@ -143,12 +143,13 @@ def refuse_gateway(call: Call) -> None:
 
 
 @contextmanager
-def refusing(path: Path) -> Iterator[None]:
+def refusing(path: Path, *, lenient: bool) -> Iterator[None]:
     """Make a log that cannot be read a command that could not run as asked."""
     try:
         yield
     except RecordError as error:
-        raise ConfigError(str(path), f"{error} (--lenient skips such lines)") from error
+        advice = "" if lenient else " (--lenient skips such lines)"
+        raise ConfigError(str(path), f"{error}{advice}") from error
 
 
 def read_all(paths: Sequence[Path], lenient: bool, keep: Callable[[Call], T]) -> tuple[dict[Path, T], dict[Path, str]]:

@@ -36,7 +36,7 @@ def write_report(log: Path, output: Path | None, *, audio: bool, slo: Path | Non
 
 def gather_call(log: Path, lenient: bool, progress: Begin) -> Material:
     """Read the log of a call with all that a timeline shows; ``ConfigError`` where it is none."""
-    with refusing(log):
+    with refusing(log, lenient=lenient):
         material = gather(log, lenient=lenient, on_progress=progress(f"reading {log.name}", log.stat().st_size))
     try:
         refuse_gateway(material.call)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import gzip
+import re
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +222,32 @@ def test_a_file_that_is_no_log_is_an_error(tmp_path: Path, content: bytes) -> No
         read(tmp_path / "none.jsonl", content)
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "line 1: expected records, got an empty file"),
+        (b"{}\n[]\n", "line 1: expected records, got a file without any; line 1: expected the keys timestamp"),
+        (gzip.compress(RECORD.to_line()), "got a file packed by gzip: unpack it first"),
+        (RECORD.to_line().decode().encode("utf-16"), "expected lines of JSON in UTF-8, got UTF-16: convert it first"),
+    ],
+    ids=["empty", "other JSON", "gzip", "UTF-16"],
+)
+def test_a_lenient_reader_says_why_nothing_was_read(tmp_path: Path, content: bytes, words: str) -> None:
+    """Skipping every line is no answer: the reason of the first is told."""
+    with pytest.raises(RecordError, match=re.escape(words)):
+        read(tmp_path / "none.jsonl", content, lenient=True)
+
+
+def test_a_time_that_cannot_be_is_a_bad_line(tmp_path: Path) -> None:
+    """Centuries from the first line, or beyond what JSON can hold, nothing is measured."""
+    far = orjson.dumps({**PLAIN, "timestamp": "9999-01-01T00:00:00"}) + b"\n"
+    with pytest.raises(RecordError, match="line 2: expected a timestamp near the first one, 2026-01-01"):
+        read(tmp_path / "plain.jsonl", orjson.dumps(PLAIN) + b"\n" + far)
+    late = RECORD.to_line().replace(f'"t_ns":{RECORD.t_ns}'.encode(), b'"t_ns":9223372036854775807')
+    with pytest.raises(RecordError, match="line 2: expected t_ns in nanoseconds since the call began, got 922"):
+        read(tmp_path / "own.jsonl", RECORD.to_line() + late)
+
+
 def test_missing_numbers_are_counted(tmp_path: Path) -> None:
     """A gap in ``seq`` is lines that are missing."""
     lines = [RECORD.to_line().replace(b'"seq":0', f'"seq":{seq}'.encode()) for seq in (0, 1, 4, 5)]
@@ -270,7 +298,9 @@ def test_the_size_of_audio_is_told_or_unknown(data: dict[str, Any], size_bytes: 
         ({"sample_rate": 8000, "format": "ulaw"}, "ulaw8"),
         ({"format": "g711_alaw"}, "alaw8"),
         ({"sample_rate": 16000, "format": "ulaw"}, None),
+        ({"sample_rate": 44100, "format": "slin"}, "slin44"),
         ({"sample_rate": 11025, "format": "slin"}, None),
+        ({"sample_rate": 8500, "format": "slin"}, None),
         ({"format": "slin"}, None),
     ],
 )

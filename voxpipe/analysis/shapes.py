@@ -24,6 +24,8 @@ from voxpipe.analysis.spelling import APPEND, NEW_NAMES, read_name
 from voxpipe.errors import RecordError
 from voxpipe.sansio.records import SCHEMA_VERSION, parse_line
 
+LONGEST_NS = 1 << 62
+"""146 years. A time beyond that is none, and no JSON could hold the sums."""
 DIRECTIONS = frozenset({"sent", "received", "local"})
 
 
@@ -66,6 +68,8 @@ class OwnShape:
         ):
             parse_line(orjson.dumps(tree), line_no)
             raise RecordError(line_no, "expected a record of our schema, got a value of another type")
+        if abs(t_ns) > LONGEST_NS:
+            raise RecordError(line_no, f"expected t_ns in nanoseconds since the call began, got {t_ns}")
         if seq > self._next_seq:
             self.missing_lines += seq - self._next_seq
         self._next_seq = seq + 1
@@ -119,6 +123,8 @@ class PlainShape:
         if self._start is None:
             self._start = time
         t_ns = (time - self._start) // timedelta(microseconds=1) * 1000
+        if t_ns > LONGEST_NS:
+            raise RecordError(line_no, f"expected a timestamp near the first one, {self._start}, got {stamp!r:.80}")
         if t_ns < self._told_ns:
             self.steps_back += 1
         self._told_ns = t_ns

@@ -123,6 +123,7 @@ def told_format(data: dict[str, Any]) -> AudioFormat | None:
             return AudioFormat.parse("ulaw8") if rate_hz in (None, 8_000) else None
         if "alaw" in name or "pcma" in name:
             return AudioFormat.parse("alaw8") if rate_hz in (None, 8_000) else None
-        return None if rate_hz is None else AudioFormat.parse(f"slin{rate_hz // 1000}")
+        format_ = None if rate_hz is None else AudioFormat.parse(f"slin{rate_hz // 1000}")
+        return format_ if format_ is not None and format_.rate_hz == rate_hz else None
     except AudioError:
         return None
