@@ -77,6 +77,16 @@ async def test_a_loss_that_nobody_made_good_is_named(make_call: CallMaker, autoj
     assert (facts.unanswered, len(facts.ack_ns)) == (0, 1)
 
 
+async def test_of_an_item_that_was_lost_nobody_need_be_told(make_call: CallMaker, autojump_clock: Any) -> None:
+    """The caller speaks over what had come of an answer when its session went: exact without a truncation."""
+    script = Script(audio=tone(3000) + silence(1500) + tone(1000) + silence(4000))
+    call = await make_call(script, ("vanish", "parrot"))
+    cut = call.data("playout.cut")[0]
+    assert cut["begun"][0]["played_ms"] > 0
+    assert call.of("session.lost")[0].t_ns < call.of("playout.cut")[0].t_ns
+    assert "conversation: interruptions are exact" not in failing(judge(log_of(call)))
+
+
 async def test_the_timeline_tells_how_one_session_followed_another(make_call: CallMaker, autojump_clock: Any) -> None:
     """Lost, opened, taken over, recovered; the lines of a further session say which."""
     call = await make_call(Script(audio=ONE_TURN * 2), (GONE, "parrot"))

@@ -192,9 +192,12 @@ class CallAccounts:
             self.first_update_line = event.line_no
         if self.configuration.take(event):
             self.uplink_marks.begin_session()
+            self.interruptions.change_session()
 
     def _count_succession(self, event: LogEvent) -> None:
         self.successions[event.type.removeprefix("session.")] += 1
+        if event.type == "session.lost":
+            self.interruptions.change_session()
 
     def _start_speech(self, event: LogEvent) -> None:
         self.interruptions.begin(event, self.agent.speaking(event.t_ns))

@@ -124,7 +124,7 @@ def _inexact(found: Interruption, slo: Slo) -> tuple[str, str] | None:
         if abs(written_ms - played_ms) > PTIME_MS:
             words = f"{item_id}: the accounts say {played_ms} ms, the frames in the log {written_ms} ms"
             return words, "the ledger and the leg disagree: report it, with this log"
-        if told.get(item_id) != played_ms:
+        if told.get(item_id) != played_ms and item_id not in found.foreign_items:
             words = f"{item_id}: {played_ms} ms were played, the provider was told {told.get(item_id, 'nothing')}"
             return words, "send conversation.item.truncate with what was played"
     if not found.played_ms and not told and found.waiting_ns > UNHEARD_MS * NS_PER_MS:

@@ -42,6 +42,10 @@ class Interruptions:
             while len(self.received_ms) > FLOWING_ITEMS:
                 del self.received_ms[next(iter(self.received_ms))]
 
+    def change_session(self) -> None:
+        """Another session serves from now on, or none: it never had the items that came so far."""
+        self.received_ms.clear()
+
     def take_playout(self, event: LogEvent) -> None:
         """The first frame of an item was played: what was cut before is over."""
         self._cut, self._item_id = None, text_at(event.data, "item_id")
@@ -76,6 +80,8 @@ class Interruptions:
             item_id, played_ms = text_at(part, "part.item_id"), count_at(part, "played_ms")
             if item_id is None or played_ms is None:
                 continue
+            if item_id not in self.received_ms:
+                self._cut.foreign_items.add(item_id)
             self._cut.played_ms[item_id] = self._cut.played_ms.get(item_id, 0) + played_ms
             if rate_hz and item_id in self._written:
                 self._cut.written_ms[item_id] = self._written[item_id] * 1000 // rate_hz
