@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,27 @@ def test_time_never_goes_back(tmp_path: Path) -> None:
     assert reader.shape.steps_back == 1
 
 
+PLAIN = {"timestamp": "2026-01-01T00:00:00", "event_type": "error", "event_data": {}}
+STAMPS = [
+    ("one zone", ("10:00:00+02:00", "08:00:01Z", "08:00:02+00:00"), [0.0, 1.0, 2.0]),
+    ("no zone", ("10:00:00", "10:00:01", "11:00:02"), [0.0, 1.0, 3602.0]),
+    ("local among UTC", ("08:00:00Z", "10:00:01", "08:00:02Z", "10:00:03"), [0.0, 1.0, 2.0, 3.0]),
+    ("UTC among local", ("10:00:00", "08:00:01Z", "10:00:02", "08:00:03Z"), [0.0, 1.0, 2.0, 3.0]),
+    ("of one clock", ("10:00:00", "10:00:01Z", "10:00:02"), [0.0, 1.0, 2.0]),
+    ("summer time ends", ("02:59:59", "02:00:00", "02:00:01"), [0.0, 1.0, 2.0]),
+]
+
+
+@pytest.mark.parametrize(("stamps", "seconds"), [row[1:] for row in STAMPS], ids=[row[0] for row in STAMPS])
+def test_whatever_zone_a_stamp_is_of_time_goes_on(tmp_path: Path, stamps: Sequence[str], seconds: list[float]) -> None:
+    """Stamps without a zone are placed beside those with one, and go on where the clocks are put back."""
+    lines = [orjson.dumps({**PLAIN, "timestamp": f"2026-10-25T{stamp}"}) + b"\n" for stamp in stamps]
+    events, reader = read(tmp_path / "plain.jsonl", b"".join(lines))
+    assert [event.time_s for event in events] == seconds
+    assert reader.shape is not None
+    assert reader.shape.steps_back == 0
+
+
 def test_a_torn_last_line_is_forgiven(tmp_path: Path) -> None:
     """What a killed process leaves: all whole lines are read, and the reader says that one was torn."""
     events, reader = read(tmp_path / "torn.jsonl", RECORD.to_line() * 2 + RECORD.to_line()[:40])
@@ -194,9 +216,6 @@ def test_any_other_bad_line_is_an_error_with_its_number(tmp_path: Path, bad: byt
     assert [event.line_no for event in events] == [1, 3]
     assert reader.skipped == 1
     assert reader.faults[0].line_no == 2
-
-
-PLAIN = {"timestamp": "2026-01-01T00:00:00", "event_type": "error", "event_data": {}}
 
 
 @pytest.mark.parametrize(
