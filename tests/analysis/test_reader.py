@@ -20,7 +20,7 @@ from voxpipe.analysis.call import read_call
 from voxpipe.analysis.events import LogEvent
 from voxpipe.analysis.overview import overview_of
 from voxpipe.analysis.reader import LogReader
-from voxpipe.analysis.spelling import audio_bytes, fields_of, told_format
+from voxpipe.analysis.spelling import NO_AUDIO, audio_bytes, fields_of, leg_message, told_format
 from voxpipe.errors import RecordError
 from voxpipe.sansio.records import Record
 
@@ -297,6 +297,7 @@ def test_progress_is_told_in_bytes(tmp_path: Path) -> None:
         ({"length": 320, "message_type": "audio"}, 320),
         ({"audio": None, "bytes": 12}, 12),
         ({"audio": "<960 bytes left out>"}, None),
+        ({"audio": "<left out>", "length": 960}, 960),
         ({"audio": "", "length": 7}, 7),
         ({"audio": [1], "length": 7}, 7),
         ({"length": -3}, None),
@@ -327,6 +328,13 @@ def test_the_leg_format_of_a_plain_log_is_read_or_unknown(data: dict[str, Any], 
     """What is told is read; a rate that no format has, or none at all, is not guessed."""
     found = told_format(data)
     assert (found and found.name) == name
+
+
+@pytest.mark.parametrize("name", ["uuid", "UUID", "0x01", 1, "DTMF", "Hangup", "0x00", "0xFF"])
+def test_what_is_no_audio_is_known_by_any_spelling(name: object) -> None:
+    """Names of messages in small letters or capitals, kinds as numbers or in hexadecimal; audio is none of them."""
+    assert leg_message({"message_type": name}) in NO_AUDIO
+    assert not {leg_message({"message_type": kind}) for kind in ("audio", "0x10", 16, "AUDIO_SLIN16")} & NO_AUDIO
 
 
 def test_fields_are_read_by_the_dialects_table() -> None:

@@ -14,15 +14,13 @@ from voxpipe.analysis.flow import Flow, FlowStatistics
 from voxpipe.analysis.hearing import Heard, Listener
 from voxpipe.analysis.interruptions import Interruptions
 from voxpipe.analysis.reader import LogReader
-from voxpipe.analysis.spelling import APPEND, AUDIO_KEYS, DELTA, audio_bytes, told_format
+from voxpipe.analysis.spelling import APPEND, AUDIO_KEYS, DELTA, NO_AUDIO, audio_bytes, leg_message, told_format
 from voxpipe.analysis.tool_uses import ToolUses
 from voxpipe.analysis.troubles import ERRORS, LIFE, LOSSES, Troubles
 from voxpipe.analysis.uplink_marks import UplinkMarks
 from voxpipe.audio import NS_PER_S, AudioFormat
 from voxpipe.errors import AudioError
 
-NO_AUDIO = frozenset({"uuid", "dtmf", "hangup", "error", "unknown", "silence", "0", "1", "3", "255"})
-"""Messages of a leg which are no audio, by their names or their kinds."""
 SHOWN_LINES = 8
 Take = Callable[[LogEvent], None]
 
@@ -117,7 +115,7 @@ class CallAccounts:
     # --- audio --------------------------------------------------------------------------------------------------------
 
     def _take_leg_uplink(self, event: LogEvent) -> None:
-        kind = str(event.data.get("message_type"))
+        kind = leg_message(event.data)
         if kind in NO_AUDIO:
             self.digits += kind in ("dtmf", "3")
             return
@@ -128,7 +126,7 @@ class CallAccounts:
         self.uplink_marks.read(event.t_ns, _duration_ns(self.leg_uplink.format, size_bytes))
 
     def _take_leg_downlink(self, event: LogEvent) -> None:
-        if str(event.data.get("message_type")) in NO_AUDIO:
+        if leg_message(event.data) in NO_AUDIO:
             return
         if self.leg_downlink.format is None:
             self.leg_downlink.format = told_format(event.data)
