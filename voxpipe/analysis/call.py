@@ -77,6 +77,9 @@ class CallAccounts:
             "playout.started": [self.agent.take_playout, self.interruptions.take_playout],
             "playout.finished": [self._finish_playout],
             "playout.cut": [self._cut],
+            "voice.started": [self.interruptions.notice],
+            "playout.held": [self.interruptions.hold],
+            "playout.resumed": [self.interruptions.resume],
             "input_audio_buffer.speech_started": [self._start_speech],
             "input_audio_buffer.speech_stopped": [self.caller.take_stop],
             "input_audio_buffer.committed": [self.caller.take_commit],
@@ -117,7 +120,9 @@ class CallAccounts:
     def _take_leg_uplink(self, event: LogEvent) -> None:
         kind = leg_message(event.data)
         if kind in NO_AUDIO:
-            self.digits += kind in ("dtmf", "3")
+            if kind in ("dtmf", "3"):
+                self.digits += 1
+                self.interruptions.notice(event)
             return
         if self.leg_uplink.format is None:
             self.leg_uplink.format = told_format(event.data)

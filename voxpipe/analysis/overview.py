@@ -17,7 +17,7 @@ LATENCY_WORDS = {
     "turn": "the caller's last word -> first frame played (the sum of the parts below)",
     "answer": "speech_stopped -> first frame played",
     "first_audio": "speech_stopped -> first audio received",
-    "barge_in": "speech_started -> the agent silent",
+    "barge_in": "speech_started, a key, or a voice heard here -> the agent silent",
     "tool": "tool call asked for -> its result sent",
 }
 """The latencies besides the parts of a turn (``latency.PART_WORDS``)."""
