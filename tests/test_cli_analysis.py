@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -302,3 +303,33 @@ def test_a_log_that_is_gone_does_not_hide_the_others(tmp_path: Path, good: Path)
     assert done.returncode == 1
     assert "good.jsonl: nothing fails" in done.stdout
     assert [name in done.stderr for name in ("gone.jsonl", "circle.jsonl", "folder.jsonl")] == [True] * 3
+
+
+def test_a_name_that_is_no_utf8_is_a_name(tmp_path: Path, good: Path) -> None:
+    """The bytes of another character set stand as such in JSON, and every command goes on."""
+    path = tmp_path / os.fsdecode(b"caf\xe9.jsonl")
+    shutil.copy(good, path)
+    shown = str(tmp_path / "caf\\xe9.jsonl")
+    assert list(json.loads(run("check", path, "--json").stdout)) == [shown]
+    assert json.loads(run("analyze", path, "--json").stdout)["log"]["path"] == shown
+    assert json.loads(run("compare", path, good, "--json").stdout)["expected"] == [shown]
+    for command in ("report", "timeline", "analyze", "check"):
+        done = run(command, path)
+        assert (done.returncode, done.stderr) == (0, ""), command
+    page = tmp_path / "pair.html"
+    assert run("compare", path, good, "--html", page).returncode == 0
+    assert "caf\\\\xe9" in page.read_text()
+
+
+@pytest.mark.parametrize("command", ["timeline", "analyze"])
+def test_a_terminal_that_lacks_a_letter_is_shown_its_number(tmp_path: Path, command: str) -> None:
+    """Where standard output is Latin-1, the rest of Unicode is escaped, and the command goes on."""
+    log = plain()
+    log.turn(1, said="grüß dich – 日本")
+    log.at_s += 1
+    log.add("connection.closed", {"code": 1000})
+    path = log.write(tmp_path / "call.jsonl")
+    line = [*COMMAND, command, str(path)]
+    done = subprocess.run(line, env={**ENVIRON, "PYTHONIOENCODING": "latin-1"}, capture_output=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert "grüß dich \\u2013 \\u65e5\\u672c".encode("latin-1") in done.stdout

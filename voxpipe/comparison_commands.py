@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from voxpipe.analysis.comparison import CallFacts, compare_calls
+from voxpipe.analysis.legible import path_text
 from voxpipe.analysis.report.pair import Side, pair_page
 from voxpipe.analysis.slo import Slo, load_slo
 from voxpipe.analysis_tables import make_console
@@ -46,7 +47,7 @@ def compare_logs(
     if json:
         print_json(comparison.to_json())
     else:
-        print_comparison(make_console(), comparison, str(expected), str(actual))
+        print_comparison(make_console(), comparison, path_text(expected), path_text(actual))
     if html is not None and page is not None:
         write_whole(html, [page])
         # JSON may be on the other.

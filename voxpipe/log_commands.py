@@ -15,6 +15,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from voxpipe.analysis.call import Call, read_call
 from voxpipe.analysis.checks import check, faults, passed
 from voxpipe.analysis.junit import junit_report
+from voxpipe.analysis.legible import path_text
 from voxpipe.analysis.overview import overview_of
 from voxpipe.analysis.reader import LogReader
 from voxpipe.analysis.rows import CallRow, Totals
@@ -47,7 +48,7 @@ def analyze_logs(logs: Sequence[Path], *, json: bool, lenient: bool) -> int:
     if json:
         totals = Totals.of([row for row, _ in found.values()]).to_json()
         calls = [data for _, data in found.values()]
-        print_json({"calls": calls, "totals": totals, "unreadable": {str(p): e for p, e in unreadable.items()}})
+        print_json({"calls": calls, "totals": totals, "unreadable": {path_text(p): e for p, e in unreadable.items()}})
     else:
         print_rows(make_console(), [row for row, _ in found.values()])
     return FAILED if unreadable else 0
@@ -72,15 +73,16 @@ def check_logs(logs: Sequence[Path], *, slo: Path | None, json: bool, junit: Pat
         results: list[tuple[Path, Sequence[Verdict] | str]] = [*found.items(), *unreadable.items()]
         write_whole(junit, [junit_report(results)], SHARED)
     if json:
-        judged = {str(path): _verdicts(verdicts) for path, verdicts in found.items()}
-        print_json({**judged, **{str(path): {"passed": False, "error": words} for path, words in unreadable.items()}})
+        judged = {path_text(path): _verdicts(verdicts) for path, verdicts in found.items()}
+        refused = {path_text(path): {"passed": False, "error": words} for path, words in unreadable.items()}
+        print_json({**judged, **refused})
     else:
         console = make_console()
         for path, verdicts in found.items():
             if several and passed(verdicts):
-                console.print(f"{path}: nothing fails", markup=False, soft_wrap=True)
+                console.print(f"{path_text(path)}: nothing fails", markup=False, soft_wrap=True)
             else:
-                print_verdicts(console, str(path), verdicts, only_failures=several)
+                print_verdicts(console, path_text(path), verdicts, only_failures=several)
     return 0 if all(passed(verdicts) for verdicts in found.values()) and not unreadable else FAILED
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from voxpipe.analysis.legible import path_text
 from voxpipe.analysis.report import Material, content_of, gather, page_of
 from voxpipe.analysis.slo import load_slo
 from voxpipe.command_files import refuse_place, write_whole
@@ -30,7 +31,7 @@ def write_report(log: Path, output: Path | None, *, audio: bool, slo: Path | Non
         drawn = progress("drawing", material.call.duration_ns)
         page = page_of(content_of(material, limits, audio=audio, on_progress=drawn))
     write_whole(out, [page])
-    Console(highlight=False).print(f"{out} ({len(page) / 1e6:.1f} MB)", markup=False, soft_wrap=True)
+    Console(highlight=False).print(f"{path_text(out)} ({len(page) / 1e6:.1f} MB)", markup=False, soft_wrap=True)
     return 0
 
 

@@ -9,6 +9,7 @@ import attrs
 from voxpipe.analysis.call import Call
 from voxpipe.analysis.flow import FlowStatistics
 from voxpipe.analysis.latency import PARTS, Distribution
+from voxpipe.analysis.legible import path_text
 from voxpipe.analysis.turns import AgentTurn, CallerTurn, seconds
 from voxpipe.audio import NS_PER_S
 
@@ -147,7 +148,7 @@ def _losses(call: Call) -> list[dict[str, Any]] | None:
 
 def _log(call: Call) -> dict[str, Any]:
     return {
-        "path": str(call.path),
+        "path": path_text(call.path),
         "shape": call.shape,
         "lines": call.lines,
         "torn_last_line": call.torn,
