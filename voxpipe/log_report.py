@@ -23,7 +23,7 @@ Begin = Callable[[str, int], Callable[[int], None]]
 def write_report(log: Path, output: Path | None, *, audio: bool, slo: Path | None, lenient: bool) -> int:
     """Write the page of a log and tell where it is; return the exit status."""
     out = log.with_suffix(".html") if output is None else output
-    if not log.is_file():
+    if log.is_dir() or not log.exists():
         raise ConfigError(str(log), "expected the log of a call, found " + ("a folder" if log.is_dir() else "no file"))
     refuse_place("--output", out, [log])
     limits = load_slo(slo)
