@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -273,3 +275,61 @@ def test_help_teaches(command: str) -> None:
     text = run(command, "--help").stdout
     assert "lenient" in text.lower()
     assert {"analyze": "eventType", "check": "Exit status 1", "timeline": "lane"}[command] in text
+
+
+@pytest.mark.parametrize(
+    "arguments", [["analyze"], ["check"], ["analyze", "--json"], ["check", "--json"], ["timeline"]], ids=" ".join
+)
+def test_the_status_is_that_of_the_logs_whoever_reads_on(tmp_path: Path, arguments: list[str]) -> None:
+    """With ``| head``, or with standard output closed, nothing is said about that."""
+    log = plain(transcription=None)
+    for number in range(600):
+        log.turn(number, settled=False)
+        log.answer(number, chunks=1)
+    path = log.write(tmp_path / "long.jsonl")
+    status = 1 if arguments[0] == "check" else 0
+    for shell in ("{} | head -n 1; exit ${{PIPESTATUS[0]}}", "{} >&-"):
+        line = shell.format(shlex.join([*COMMAND, *arguments, str(path)]))
+        done = subprocess.run(["bash", "-c", line], env=ENVIRON, capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stderr) == (status, ""), shell
+
+
+def test_a_log_that_is_gone_does_not_hide_the_others(tmp_path: Path, good: Path) -> None:
+    """A link into nowhere or in a circle, or a folder of such a name, is told like any log that cannot be read."""
+    (tmp_path / "gone.jsonl").symlink_to("nowhere")
+    (tmp_path / "circle.jsonl").symlink_to("circle.jsonl")
+    (tmp_path / "folder.jsonl").mkdir()
+    done = run("check", tmp_path)
+    assert done.returncode == 1
+    assert "good.jsonl: nothing fails" in done.stdout
+    assert [name in done.stderr for name in ("gone.jsonl", "circle.jsonl", "folder.jsonl")] == [True] * 3
+
+
+def test_a_name_that_is_no_utf8_is_a_name(tmp_path: Path, good: Path) -> None:
+    """The bytes of another character set stand as such in JSON, and every command goes on."""
+    path = tmp_path / os.fsdecode(b"caf\xe9.jsonl")
+    shutil.copy(good, path)
+    shown = str(tmp_path / "caf\\xe9.jsonl")
+    assert list(json.loads(run("check", path, "--json").stdout)) == [shown]
+    assert json.loads(run("analyze", path, "--json").stdout)["log"]["path"] == shown
+    assert json.loads(run("compare", path, good, "--json").stdout)["expected"] == [shown]
+    for command in ("report", "timeline", "analyze", "check"):
+        done = run(command, path)
+        assert (done.returncode, done.stderr) == (0, ""), command
+    page = tmp_path / "pair.html"
+    assert run("compare", path, good, "--html", page).returncode == 0
+    assert "caf\\\\xe9" in page.read_text()
+
+
+@pytest.mark.parametrize("command", ["timeline", "analyze"])
+def test_a_terminal_that_lacks_a_letter_is_shown_its_number(tmp_path: Path, command: str) -> None:
+    """Where standard output is Latin-1, the rest of Unicode is escaped, and the command goes on."""
+    log = plain()
+    log.turn(1, said="grüß dich – 日本")
+    log.at_s += 1
+    log.add("connection.closed", {"code": 1000})
+    path = log.write(tmp_path / "call.jsonl")
+    line = [*COMMAND, command, str(path)]
+    done = subprocess.run(line, env={**ENVIRON, "PYTHONIOENCODING": "latin-1"}, capture_output=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert "grüß dich \\u2013 \\u65e5\\u672c".encode("latin-1") in done.stdout

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
-from command import run
+from command import COMMAND, ENVIRON, run
 from faulty_logs import plain
 from plain_log import PlainLog, conversation, ga_session
 from report_page import data_of
@@ -64,7 +66,7 @@ def test_what_cannot_be_reported_is_said(log: Path, tmp_path: Path) -> None:
         ([tmp_path / "none.jsonl"], f"{tmp_path}/none.jsonl: expected the log of a call, found no file"),
         ([tmp_path], f"{tmp_path}: expected the log of a call, found a folder"),
         ([tmp_path / "gateway.jsonl"], f"{tmp_path}/gateway.jsonl: expected the log of a call, got that of a gateway"),
-        ([tmp_path / "empty.jsonl"], "expected records, got a file without any"),
+        ([tmp_path / "empty.jsonl"], "expected records, got an empty file"),
         ([log, "-o", log], f"--output: expected another file than the log, got {log}"),
         ([log, "-o", "no/where.html"], "--output: expected a folder to write to, found none at no"),
         ([log, "--slo", "no.toml"], "no.toml"),
@@ -87,3 +89,12 @@ def test_a_bad_line_is_refused_unless_it_may_be_skipped(tmp_path: Path) -> None:
     assert "line 8: expected a JSON object, got list (--lenient skips such lines)" in done.stderr
     assert run("report", log, "--lenient").returncode == 0
     assert data_of(log.with_suffix(".html").read_text())["calls"][0]["overview"]["log"]["skipped_lines"] == 1
+
+
+def test_a_packed_log_can_be_read_through_a_pipe(log: Path, tmp_path: Path) -> None:
+    """As ``voxpipe report /dev/stdin -o FILE`` behind ``zcat``: the page is that of the log."""
+    page = tmp_path / "piped.html"
+    line = shlex.join([*COMMAND, "report", "/dev/stdin", "-o", str(page)])
+    done = subprocess.run(f"cat {shlex.quote(str(log))} | {line}", shell=True, env=ENVIRON, timeout=60, check=True)
+    assert done.returncode == 0
+    assert data_of(page.read_text())["calls"][0]["overview"]["log"]["lines"] == len(log.read_bytes().splitlines())

@@ -55,9 +55,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "testing": PURE | {"dsp", "dialects", "wav", "websocket"},
 }
 TOP = {
-    "cli", "cli_analysis", "cli_compare", "cli_fleet", "cli_quality", "cli_replay", "cli_report", "log_commands",
-    "log_report", "comparison_commands", "fleet_commands", "analysis_tables", "comparison_tables", "demo", "serve",
-    "terminal", "dialplan", "__main__",
+    "cli", "cli_analysis", "cli_compare", "cli_fleet", "cli_quality", "cli_replay", "cli_report", "command_files",
+    "log_commands", "log_report", "comparison_commands", "fleet_commands", "analysis_tables", "comparison_tables",
+    "demo", "serve", "terminal", "dialplan", "__main__",
 }  # fmt: skip
 """The top floor may import everything, and nobody below may import it."""
 USES_TESTING = {"cli", "demo"}

@@ -18,18 +18,28 @@ from voxpipe.analysis.overview import LATENCY_WORDS
 from voxpipe.analysis.rows import CallRow, Totals
 from voxpipe.analysis.verdict import FAILS, HOLDS, UNKNOWN, Verdict
 from voxpipe.audio import NS_PER_S
+from voxpipe.command_files import let_go
 
 UNSEEN_COLUMNS = 200
 """Width where there is no terminal: a pipe has no edge, and a wrapped line is hard to search."""
 Data = dict[str, Any]
 
 
+class Paper(Console):
+    """A console that does not end the process when nobody reads on: the exit status is the verdict's."""
+
+    def on_broken_pipe(self) -> None:
+        """Go on, to nobody."""
+        self.quiet = True
+        let_go()
+
+
 def make_console() -> Console:
     """Open standard output: in colour and with frames only where somebody looks at it."""
-    console = Console(highlight=False)
+    console = Paper(highlight=False)
     if console.is_terminal or "COLUMNS" in os.environ:
         return console
-    return Console(highlight=False, width=UNSEEN_COLUMNS)
+    return Paper(highlight=False, width=UNSEEN_COLUMNS)
 
 
 def make_table(console: Console, title: str, *columns: str | Column) -> Table:
@@ -63,7 +73,7 @@ def print_overview(console: Console, data: Data) -> None:
     if flaws:
         head.add_row("the log itself", f"[yellow]{flaws}[/]")
     console.print(head)
-    _print_session(console, data["session"])
+    _print_session(console, data["session"], data["successions"])
     _print_audio(console, data["audio"])
     _print_turns(console, data["turns"])
     _print_latencies(console, data)
@@ -83,7 +93,7 @@ def _flaws(log: Data) -> str:
     return ", ".join(words for words in told if words)
 
 
-def _print_session(console: Console, session: Data) -> None:
+def _print_session(console: Console, session: Data, successions: dict[str, int] | None) -> None:
     table = make_table(console, "Session", "", "requested", "confirmed")
     confirmed = session["confirmed"]
     if confirmed is None and session["requested"] is None and session["provider_defaults"] is not None:
@@ -97,10 +107,17 @@ def _print_session(console: Console, session: Data) -> None:
     for name in ("turn_detection", "transcription", "modalities"):
         table.add_row(name.replace("_", " "), *(show(facts[name]) if facts else "nothing" for facts in both))
     table.add_row("line", *(str(facts["line_no"]) if facts else "none" for facts in both))
+    if successions is not None and any(successions.values()):
+        table.add_row("sessions", "", _successions(session["sessions"], successions))
     for change in session["format_changes"]:
         words = ", ".join(f"{side} {_format(change[side])}" for side in ("uplink", "downlink"))
         table.add_row("[red]changed[/]", "", f"[red]{words}[/] (line {change['line']})")
     console.print(table)
+
+
+def _successions(opened: int, counts: dict[str, int]) -> str:
+    lost = f"{counts['lost']} lost in mid-call, {counts['recovered']} of them made good"
+    return f"{opened} opened, {counts['renewed']} renewed, {lost}; above is the last that served"
 
 
 def _format(format_: Data) -> str:

@@ -5,6 +5,7 @@ Results go to standard output, what happens meanwhile to standard error.
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
 from importlib.metadata import version
@@ -364,6 +365,8 @@ def main() -> None:
 
     ``KeyboardInterrupt`` is for ``__main__.py``.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a caller may say what the terminal cannot show
     try:
         app(exit_on_error=False)
     except CycloptsError:

@@ -9,12 +9,14 @@ from pathlib import Path
 from rich.console import Console
 
 from voxpipe.analysis.comparison import CallFacts, compare_calls
+from voxpipe.analysis.legible import path_text
 from voxpipe.analysis.report.pair import Side, pair_page
 from voxpipe.analysis.slo import Slo, load_slo
 from voxpipe.analysis_tables import make_console
+from voxpipe.command_files import refuse_place, write_whole
 from voxpipe.comparison_tables import print_comparison
 from voxpipe.log_commands import FAILED, find_logs, print_json, read_all, read_one
-from voxpipe.log_report import gather_call, page_progress, refuse_place, write_page
+from voxpipe.log_report import gather_call, page_progress
 
 
 def compare_logs(
@@ -45,9 +47,9 @@ def compare_logs(
     if json:
         print_json(comparison.to_json())
     else:
-        print_comparison(make_console(), comparison, str(expected), str(actual))
+        print_comparison(make_console(), comparison, path_text(expected), path_text(actual))
     if html is not None and page is not None:
-        write_page(html, page)
+        write_whole(html, [page])
         # JSON may be on the other.
         Console(stderr=True, highlight=False).print(f"{html} ({len(page) / 1e6:.1f} MB)", markup=False, soft_wrap=True)
     return 0 if complete else FAILED

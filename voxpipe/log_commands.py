@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from voxpipe.analysis.call import Call, read_call
 from voxpipe.analysis.checks import check, faults, passed
 from voxpipe.analysis.junit import junit_report
+from voxpipe.analysis.legible import path_text
 from voxpipe.analysis.overview import overview_of
 from voxpipe.analysis.reader import LogReader
 from voxpipe.analysis.rows import CallRow, Totals
@@ -23,6 +23,7 @@ from voxpipe.analysis.slo import load_slo, slo_template
 from voxpipe.analysis.timeline import timeline_of
 from voxpipe.analysis.verdict import Verdict
 from voxpipe.analysis_tables import make_console, print_overview, print_rows, print_verdicts
+from voxpipe.command_files import SHARED, for_readers, refuse_place, write_whole
 from voxpipe.errors import ConfigError, RecordError
 from voxpipe.terminal import Terminal
 
@@ -47,7 +48,7 @@ def analyze_logs(logs: Sequence[Path], *, json: bool, lenient: bool) -> int:
     if json:
         totals = Totals.of([row for row, _ in found.values()]).to_json()
         calls = [data for _, data in found.values()]
-        print_json({"calls": calls, "totals": totals, "unreadable": {str(p): e for p, e in unreadable.items()}})
+        print_json({"calls": calls, "totals": totals, "unreadable": {path_text(p): e for p, e in unreadable.items()}})
     else:
         print_rows(make_console(), [row for row, _ in found.values()])
     return FAILED if unreadable else 0
@@ -60,6 +61,8 @@ def check_logs(logs: Sequence[Path], *, slo: Path | None, json: bool, junit: Pat
         return 0
     limits = load_slo(slo)
     paths, several = find_logs(logs)
+    if junit is not None:
+        refuse_place("--junit", junit, paths)
     found: dict[Path, list[Verdict]]
     unreadable: dict[Path, str] = {}
     if several:
@@ -68,17 +71,18 @@ def check_logs(logs: Sequence[Path], *, slo: Path | None, json: bool, junit: Pat
         found = {paths[0]: check(read_one(paths[0], lenient), limits)}
     if junit is not None:
         results: list[tuple[Path, Sequence[Verdict] | str]] = [*found.items(), *unreadable.items()]
-        junit.write_bytes(junit_report(results))
+        write_whole(junit, [junit_report(results)], SHARED)
     if json:
-        judged = {str(path): _verdicts(verdicts) for path, verdicts in found.items()}
-        print_json({**judged, **{str(path): {"passed": False, "error": words} for path, words in unreadable.items()}})
+        judged = {path_text(path): _verdicts(verdicts) for path, verdicts in found.items()}
+        refused = {path_text(path): {"passed": False, "error": words} for path, words in unreadable.items()}
+        print_json({**judged, **refused})
     else:
         console = make_console()
         for path, verdicts in found.items():
             if several and passed(verdicts):
-                console.print(f"{path}: nothing fails", markup=False, soft_wrap=True)
+                console.print(f"{path_text(path)}: nothing fails", markup=False, soft_wrap=True)
             else:
-                print_verdicts(console, str(path), verdicts, only_failures=several)
+                print_verdicts(console, path_text(path), verdicts, only_failures=several)
     return 0 if all(passed(verdicts) for verdicts in found.values()) and not unreadable else FAILED
 
 
@@ -89,19 +93,23 @@ def _verdicts(verdicts: list[Verdict]) -> dict[str, object]:
 
 def tell_timeline(log: Path, *, output: Path | None, lenient: bool) -> int:
     """Print or write the timeline of a log; return the exit status."""
-    with refusing(log), _progress([] if output is None else [log]) as progress:
+    if output is not None:
+        refuse_place("--output", output, [log])
+    with refusing(log, lenient=lenient), _progress([] if output is None else [log]) as progress:
         reader = LogReader(log, lenient=lenient, on_progress=progress(log))
         lines = (f"{line}\n" for line in timeline_of(reader))
         if output is None:
-            try:
-                sys.stdout.writelines(lines)
-                sys.stdout.flush()
-            except BrokenPipeError:  # whoever looked has seen enough (``| head``)
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _print_lines(lines)
         else:
-            with output.open("w", encoding="utf-8") as file:
-                file.writelines(lines)
+            write_whole(output, (line.encode() for line in lines))
     return 0
+
+
+def _print_lines(lines: Iterator[str]) -> None:
+    if sys.stdout is None:  # closed: to nobody
+        return
+    with for_readers():
+        sys.stdout.writelines(lines)
 
 
 def find_logs(given: Sequence[Path]) -> tuple[list[Path], bool]:
@@ -124,7 +132,7 @@ def find_logs(given: Sequence[Path]) -> tuple[list[Path], bool]:
 
 def read_one(path: Path, lenient: bool) -> Call:
     """Read the log of a call; ``ConfigError`` where it is none."""
-    with refusing(path), _progress([path]) as progress:
+    with refusing(path, lenient=lenient), _progress([path]) as progress:
         call = read_call(path, lenient=lenient, on_progress=progress(path))
     refuse_gateway(call)
     return call
@@ -137,12 +145,13 @@ def refuse_gateway(call: Call) -> None:
 
 
 @contextmanager
-def refusing(path: Path) -> Iterator[None]:
+def refusing(path: Path, *, lenient: bool) -> Iterator[None]:
     """Make a log that cannot be read a command that could not run as asked."""
     try:
         yield
     except RecordError as error:
-        raise ConfigError(str(path), f"{error} (--lenient skips such lines)") from error
+        advice = "" if lenient else " (--lenient skips such lines)"
+        raise ConfigError(str(path), f"{error}{advice}") from error
 
 
 def read_all(paths: Sequence[Path], lenient: bool, keep: Callable[[Call], T]) -> tuple[dict[Path, T], dict[Path, str]]:
@@ -171,7 +180,7 @@ def read_all(paths: Sequence[Path], lenient: bool, keep: Callable[[Call], T]) ->
 @contextmanager
 def _progress(paths: Sequence[Path]) -> Iterator[Callable[[Path], Callable[[int], None]]]:
     """Show how far the reading is, on standard error, where that takes long enough and somebody looks."""
-    sizes = {path: path.stat().st_size for path in paths}
+    sizes = {path: _size_bytes(path) for path in paths}
     console = Console(stderr=True)
     if not console.is_terminal or sum(sizes.values()) < SHOWN_FROM_BYTES:
         yield lambda _path: lambda _bytes: None
@@ -183,6 +192,16 @@ def _progress(paths: Sequence[Path]) -> Iterator[Callable[[Path], Callable[[int]
         yield lambda path: lambda read_bytes: bars.update(task, completed=before[path] + read_bytes)
 
 
+def _size_bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0  # reading it says why
+
+
 def print_json(data: object) -> None:
-    """Print data as JSON."""
-    sys.stdout.buffer.write(orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS) + b"\n")
+    """Print data as JSON; to nobody where standard output is closed."""
+    if sys.stdout is None:
+        return
+    with for_readers():
+        sys.stdout.buffer.write(orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS) + b"\n")

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from voxpipe.analysis.legible import path_text
 from voxpipe.analysis.report import Material, content_of, gather, page_of
 from voxpipe.analysis.slo import load_slo
+from voxpipe.command_files import refuse_place, write_whole
 from voxpipe.errors import ConfigError
 from voxpipe.log_commands import refuse_gateway, refusing
 
-PRIVATE = 0o640
-"""As private as the log: it is what people said."""
 Begin = Callable[[str, int], Callable[[int], None]]
 """Begins a bar of that name and length; what it returns is told how much is done."""
 
@@ -24,29 +23,21 @@ Begin = Callable[[str, int], Callable[[int], None]]
 def write_report(log: Path, output: Path | None, *, audio: bool, slo: Path | None, lenient: bool) -> int:
     """Write the page of a log and tell where it is; return the exit status."""
     out = log.with_suffix(".html") if output is None else output
-    if not log.is_file():
+    if log.is_dir() or not log.exists():
         raise ConfigError(str(log), "expected the log of a call, found " + ("a folder" if log.is_dir() else "no file"))
     refuse_place("--output", out, [log])
     limits = load_slo(slo)
     with page_progress() as progress, gather_call(log, lenient, progress) as material:
         drawn = progress("drawing", material.call.duration_ns)
         page = page_of(content_of(material, limits, audio=audio, on_progress=drawn))
-    write_page(out, page)
-    Console(highlight=False).print(f"{out} ({len(page) / 1e6:.1f} MB)", markup=False, soft_wrap=True)
+    write_whole(out, [page])
+    Console(highlight=False).print(f"{path_text(out)} ({len(page) / 1e6:.1f} MB)", markup=False, soft_wrap=True)
     return 0
-
-
-def refuse_place(option: str, out: Path, logs: Sequence[Path]) -> None:
-    """Refuse a page where it would overwrite a log, or can not be written, before anything is read."""
-    if out.exists() and any(out.samefile(log) for log in logs):
-        raise ConfigError(option, f"expected another file than the log, got {out}")
-    if not out.parent.is_dir():
-        raise ConfigError(option, f"expected a folder to write to, found none at {out.parent}")
 
 
 def gather_call(log: Path, lenient: bool, progress: Begin) -> Material:
     """Read the log of a call with all that a timeline shows; ``ConfigError`` where it is none."""
-    with refusing(log):
+    with refusing(log, lenient=lenient):
         material = gather(log, lenient=lenient, on_progress=progress(f"reading {log.name}", log.stat().st_size))
     try:
         refuse_gateway(material.call)
@@ -54,14 +45,6 @@ def gather_call(log: Path, lenient: bool, progress: Begin) -> Material:
         material.tracks.close()
         raise
     return material
-
-
-def write_page(path: Path, page: bytes) -> None:
-    """Write the page beside its place and move it there, so that no half of one is ever found."""
-    unfinished = path.with_name(f"{path.name}.part")
-    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE), "wb") as file:
-        file.write(page)
-    unfinished.replace(path)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from judged import ONLY_OURS, TALK, failing, judge, log_of
 from plain_log import PCM, VAD, PlainLog, conversation, ga_session
 from virtual_call import CallMaker
 
+from voxpipe.analysis.call import read_call
 from voxpipe.analysis.checks import CHECKS, faults
 from voxpipe.analysis.verdict import NO_TRANSCRIPTION, NO_TURNS, WRONG_FORMAT, Verdict
 from voxpipe.audio import SLIN8, SLIN24
@@ -294,6 +295,21 @@ def test_half_samples_are_a_wrong_format(tmp_path: Path) -> None:
     log.configure(ga_session())
     verdict = judge(conversation(log, frame_bytes=959).write(tmp_path / "odd.jsonl"))["audio: sounds like its format"]
     assert (verdict.status, verdict.fault) == ("fails", WRONG_FORMAT)
+
+
+@pytest.mark.parametrize("length", [{}, {"length": 12_000}], ids=["no length", "length"])
+def test_a_note_in_the_place_of_audio_is_no_fault(tmp_path: Path, length: dict[str, int]) -> None:
+    """A log that says "<omitted>" where audio was has audio left out, not a wrong format."""
+    log = plain()
+    log.turn(1)
+    log.add("response.created", {"response": {"id": "resp_1"}}, after_s=0.1)
+    for _ in range(8):
+        log.add("response.output_audio.delta", {"response_id": "resp_1", "delta": "<omitted>", **length}, after_s=0.1)
+    log.add("response.done", {"response": {"id": "resp_1", "status": "completed"}})
+    log.add("connection.closed", {"code": 1000}, after_s=2.0)
+    path = log.write(tmp_path / "notes.jsonl")
+    assert judge(path)["audio: sounds like its format"].status == "unknown"
+    assert read_call(path).downlink.seconds == (2.0 if length else None)
 
 
 def test_speech_only_uplinks_are_not_taken_for_a_wrong_rate(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from voxpipe.testing import load_speech
 from voxpipe.testing.caller_run import SPEECH
 from voxpipe.testing.scenario import CallTool, Scenario, Step, Trigger
 from voxpipe.tools import Tool
+from voxpipe.wav import write_wav
 
 SCENARIO_FAULTS = [
     ("no-ack", {"session: acknowledged", "audio: nothing dropped", "errors: ended in peace"}),
@@ -63,6 +64,17 @@ async def test_a_session_that_was_replaced_is_an_error_and_no_end(
     call = await make_call(Script(audio=tone(1000) + silence(6500)), (scenario, "parrot"))
     torn = set() if scenario == "expired" else {"audio: no gaps"}
     assert set(failing(judge(log_of(call)))) == {"errors: no errors"} | torn
+
+
+async def test_a_prompt_that_is_cut_is_nothing_to_tell_the_provider(
+    make_call: CallMaker, autojump_clock: Any, tmp_path: Path
+) -> None:
+    """The caller speaks over leg.welcome_wav: the cut is exact, though no item is truncated."""
+    write_wav(tmp_path / "welcome.wav", tone(3000), SLIN8)
+    script = Script(audio=silence(1000) + tone(1000) + silence(5000))
+    call = await make_call(script, leg={"welcome_wav": str(tmp_path / "welcome.wav")})
+    assert call.data("playout.cut")[0]["begun"][0]["played_ms"] == 1080
+    assert failing(judge(log_of(call))) == []
 
 
 OWN_FAULTS: list[tuple[Callable[[list[Record]], list[Record]], str, str]] = [

@@ -125,3 +125,28 @@ def test_a_format_is_told_with_encoding_byte_order_and_rate(format_: Any, words:
     """What is confirmed in words of the provider's own stays in them."""
     assert format_words(format_) == words
     assert (describe_format(format_)["rate_hz"] is None) == isinstance(format_, str)
+
+
+def of_session(number: int, event_type: str, data: dict[str, Any] | None = None) -> LogEvent:
+    """An event of one of a leg's sessions."""
+    return LogEvent(number, number * 1_000_000, "received", event_type, data or {}, number)
+
+
+def test_a_session_that_stands_by_changes_nothing() -> None:
+    """Opened beside the one that serves, it counts from when it took over; one that never does, never."""
+    configuration = Configuration()
+    narrow = ga_session(downlink={"type": "audio/pcmu"})
+    begun = [of_session(1, "session.created", {"session": ga_session()})]
+    begun += [of_session(1, "session.updated", {"session": ga_session()}), of_session(1, "session.ready")]
+    assert [configuration.take(event) for event in begun] == [True, False, False]
+    for number in (2, 3):
+        for name in ("session.created", "session.update", "session.updated"):
+            assert not configuration.take(of_session(number, name, {"session": narrow}))
+        assert configuration.requested is None
+        assert configuration.downlink == PCM24
+        assert configuration.serves(of_session(1, "session.failed"))
+        assert not configuration.serves(of_session(number, "session.failed"))
+    assert configuration.take(of_session(3, "session.took_over"))
+    assert configuration.downlink == ULAW8
+    assert configuration.requested is not None
+    assert (configuration.sessions, configuration.changes) == (3, [])

@@ -183,3 +183,46 @@ async def test_rows_add_up(make_call: CallMaker, autojump_clock: Any, tmp_path: 
     assert (totals.answer.count, totals.turn.count, totals.turn.unknown) == (5, 2, 3)
     assert totals.tokens == (ours.tokens or 0) + 90
     assert totals.duration_ns == ours.duration_ns + other.duration_ns
+
+
+CUTS: list[tuple[str, list[tuple[float, str, dict[str, Any]]], int]] = [
+    ("speech", [(0.0, "input_audio_buffer.speech_started", {}), (0.03, "playout.cut", {})], 30),
+    ("a key", [(0.0, "audiosocket.received", {"message_type": "dtmf"}), (0.04, "playout.cut", {})], 40),
+    ("a voice", [(0.0, "voice.started", {}), (0.05, "playout.held", {}), (0.9, "playout.cut", {})], 50),
+    (
+        "a voice, then speech",
+        [
+            (0.0, "voice.started", {}),
+            (0.05, "playout.held", {}),
+            (0.2, "input_audio_buffer.speech_started", {}),
+            (0.01, "playout.cut", {}),
+        ],
+        0,
+    ),
+    (
+        "a cough, then a key",
+        [
+            (0.0, "voice.started", {}),
+            (0.05, "playout.held", {}),
+            (1.0, "playout.resumed", {}),
+            (1.0, "audiosocket.received", {"message_type": "dtmf"}),
+            (0.02, "playout.cut", {}),
+        ],
+        20,
+    ),
+    ("nobody knows what", [(0.0, "voice.started", {}), (5.0, "playout.cut", {})], 0),
+]
+
+
+@pytest.mark.parametrize(("events", "silence_ms"), [row[1:] for row in CUTS], ids=[row[0] for row in CUTS])
+def test_the_agents_silence_is_timed_from_what_it_was_for(
+    tmp_path: Path, events: list[tuple[float, str, dict[str, Any]]], silence_ms: int
+) -> None:
+    """From speech, a key or a voice heard here to the last frame played, which a hold brings before the cut."""
+    log = plain()
+    log.add("response.created", {"response": {"id": "resp_1"}})
+    log.add("playout.started", {"item_id": "item_1", "response_id": "resp_1"})
+    for after_s, name, data in events:
+        log.add(name, data, after_s=after_s)
+    (found,) = call_of(log, tmp_path).accounts.interruptions.found
+    assert found.silence_ns == silence_ms * 1_000_000

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import gzip
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ from voxpipe.analysis.call import read_call
 from voxpipe.analysis.events import LogEvent
 from voxpipe.analysis.overview import overview_of
 from voxpipe.analysis.reader import LogReader
-from voxpipe.analysis.spelling import audio_bytes, fields_of, told_format
+from voxpipe.analysis.spelling import NO_AUDIO, audio_bytes, fields_of, leg_message, told_format
 from voxpipe.errors import RecordError
 from voxpipe.sansio.records import Record
 
@@ -138,6 +141,27 @@ def test_time_never_goes_back(tmp_path: Path) -> None:
     assert reader.shape.steps_back == 1
 
 
+PLAIN = {"timestamp": "2026-01-01T00:00:00", "event_type": "error", "event_data": {}}
+STAMPS = [
+    ("one zone", ("10:00:00+02:00", "08:00:01Z", "08:00:02+00:00"), [0.0, 1.0, 2.0]),
+    ("no zone", ("10:00:00", "10:00:01", "11:00:02"), [0.0, 1.0, 3602.0]),
+    ("local among UTC", ("08:00:00Z", "10:00:01", "08:00:02Z", "10:00:03"), [0.0, 1.0, 2.0, 3.0]),
+    ("UTC among local", ("10:00:00", "08:00:01Z", "10:00:02", "08:00:03Z"), [0.0, 1.0, 2.0, 3.0]),
+    ("of one clock", ("10:00:00", "10:00:01Z", "10:00:02"), [0.0, 1.0, 2.0]),
+    ("summer time ends", ("02:59:59", "02:00:00", "02:00:01"), [0.0, 1.0, 2.0]),
+]
+
+
+@pytest.mark.parametrize(("stamps", "seconds"), [row[1:] for row in STAMPS], ids=[row[0] for row in STAMPS])
+def test_whatever_zone_a_stamp_is_of_time_goes_on(tmp_path: Path, stamps: Sequence[str], seconds: list[float]) -> None:
+    """Stamps without a zone are placed beside those with one, and go on where the clocks are put back."""
+    lines = [orjson.dumps({**PLAIN, "timestamp": f"2026-10-25T{stamp}"}) + b"\n" for stamp in stamps]
+    events, reader = read(tmp_path / "plain.jsonl", b"".join(lines))
+    assert [event.time_s for event in events] == seconds
+    assert reader.shape is not None
+    assert reader.shape.steps_back == 0
+
+
 def test_a_torn_last_line_is_forgiven(tmp_path: Path) -> None:
     """What a killed process leaves: all whole lines are read, and the reader says that one was torn."""
     events, reader = read(tmp_path / "torn.jsonl", RECORD.to_line() * 2 + RECORD.to_line()[:40])
@@ -194,9 +218,6 @@ def test_any_other_bad_line_is_an_error_with_its_number(tmp_path: Path, bad: byt
     assert reader.faults[0].line_no == 2
 
 
-PLAIN = {"timestamp": "2026-01-01T00:00:00", "event_type": "error", "event_data": {}}
-
-
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -218,6 +239,32 @@ def test_a_file_that_is_no_log_is_an_error(tmp_path: Path, content: bytes) -> No
     """Empty, torn in its only line, text, or JSON of another kind."""
     with pytest.raises(RecordError, match="line 1: expected"):
         read(tmp_path / "none.jsonl", content)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "line 1: expected records, got an empty file"),
+        (b"{}\n[]\n", "line 1: expected records, got a file without any; line 1: expected the keys timestamp"),
+        (gzip.compress(RECORD.to_line()), "got a file packed by gzip: unpack it first"),
+        (RECORD.to_line().decode().encode("utf-16"), "expected lines of JSON in UTF-8, got UTF-16: convert it first"),
+    ],
+    ids=["empty", "other JSON", "gzip", "UTF-16"],
+)
+def test_a_lenient_reader_says_why_nothing_was_read(tmp_path: Path, content: bytes, words: str) -> None:
+    """Skipping every line is no answer: the reason of the first is told."""
+    with pytest.raises(RecordError, match=re.escape(words)):
+        read(tmp_path / "none.jsonl", content, lenient=True)
+
+
+def test_a_time_that_cannot_be_is_a_bad_line(tmp_path: Path) -> None:
+    """Centuries from the first line, or beyond what JSON can hold, nothing is measured."""
+    far = orjson.dumps({**PLAIN, "timestamp": "9999-01-01T00:00:00"}) + b"\n"
+    with pytest.raises(RecordError, match="line 2: expected a timestamp near the first one, 2026-01-01"):
+        read(tmp_path / "plain.jsonl", orjson.dumps(PLAIN) + b"\n" + far)
+    late = RECORD.to_line().replace(f'"t_ns":{RECORD.t_ns}'.encode(), b'"t_ns":9223372036854775807')
+    with pytest.raises(RecordError, match="line 2: expected t_ns in nanoseconds since the call began, got 922"):
+        read(tmp_path / "own.jsonl", RECORD.to_line() + late)
 
 
 def test_missing_numbers_are_counted(tmp_path: Path) -> None:
@@ -250,6 +297,7 @@ def test_progress_is_told_in_bytes(tmp_path: Path) -> None:
         ({"length": 320, "message_type": "audio"}, 320),
         ({"audio": None, "bytes": 12}, 12),
         ({"audio": "<960 bytes left out>"}, None),
+        ({"audio": "<left out>", "length": 960}, 960),
         ({"audio": "", "length": 7}, 7),
         ({"audio": [1], "length": 7}, 7),
         ({"length": -3}, None),
@@ -270,7 +318,9 @@ def test_the_size_of_audio_is_told_or_unknown(data: dict[str, Any], size_bytes: 
         ({"sample_rate": 8000, "format": "ulaw"}, "ulaw8"),
         ({"format": "g711_alaw"}, "alaw8"),
         ({"sample_rate": 16000, "format": "ulaw"}, None),
+        ({"sample_rate": 44100, "format": "slin"}, "slin44"),
         ({"sample_rate": 11025, "format": "slin"}, None),
+        ({"sample_rate": 8500, "format": "slin"}, None),
         ({"format": "slin"}, None),
     ],
 )
@@ -278,6 +328,13 @@ def test_the_leg_format_of_a_plain_log_is_read_or_unknown(data: dict[str, Any], 
     """What is told is read; a rate that no format has, or none at all, is not guessed."""
     found = told_format(data)
     assert (found and found.name) == name
+
+
+@pytest.mark.parametrize("name", ["uuid", "UUID", "0x01", 1, "DTMF", "Hangup", "0x00", "0xFF"])
+def test_what_is_no_audio_is_known_by_any_spelling(name: object) -> None:
+    """Names of messages in small letters or capitals, kinds as numbers or in hexadecimal; audio is none of them."""
+    assert leg_message({"message_type": name}) in NO_AUDIO
+    assert not {leg_message({"message_type": kind}) for kind in ("audio", "0x10", 16, "AUDIO_SLIN16")} & NO_AUDIO
 
 
 def test_fields_are_read_by_the_dialects_table() -> None:

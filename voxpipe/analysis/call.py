@@ -14,15 +14,13 @@ from voxpipe.analysis.flow import Flow, FlowStatistics
 from voxpipe.analysis.hearing import Heard, Listener
 from voxpipe.analysis.interruptions import Interruptions
 from voxpipe.analysis.reader import LogReader
-from voxpipe.analysis.spelling import APPEND, AUDIO_KEYS, DELTA, audio_bytes, told_format
+from voxpipe.analysis.spelling import APPEND, AUDIO_KEYS, DELTA, NO_AUDIO, audio_bytes, leg_message, told_format
 from voxpipe.analysis.tool_uses import ToolUses
 from voxpipe.analysis.troubles import ERRORS, LIFE, LOSSES, Troubles
 from voxpipe.analysis.uplink_marks import UplinkMarks
 from voxpipe.audio import NS_PER_S, AudioFormat
 from voxpipe.errors import AudioError
 
-NO_AUDIO = frozenset({"uuid", "dtmf", "hangup", "error", "unknown", "silence", "0", "1", "3", "255"})
-"""Messages of a leg which are no audio, by their names or their kinds."""
 SHOWN_LINES = 8
 Take = Callable[[LogEvent], None]
 
@@ -43,6 +41,8 @@ class CallAccounts:
         self.interruptions = Interruptions()
         self.tools = ToolUses()
         self.troubles = Troubles()
+        self.successions = dict.fromkeys(("lost", "recovered", "renewed"), 0)
+        """How often a session was lost in mid-call, a loss made good, and a session replaced before its end."""
         self.listeners = {"uplink": Listener(), "downlink": Listener()}
         self.summary: dict[str, Any] | None = None
         self.because: str | None = None
@@ -77,6 +77,9 @@ class CallAccounts:
             "playout.started": [self.agent.take_playout, self.interruptions.take_playout],
             "playout.finished": [self._finish_playout],
             "playout.cut": [self._cut],
+            "voice.started": [self.interruptions.notice],
+            "playout.held": [self.interruptions.hold],
+            "playout.resumed": [self.interruptions.resume],
             "input_audio_buffer.speech_started": [self._start_speech],
             "input_audio_buffer.speech_stopped": [self.caller.take_stop],
             "input_audio_buffer.committed": [self.caller.take_commit],
@@ -99,13 +102,15 @@ class CallAccounts:
         for outcome in ("answered", "failed", "cancelled"):
             takes[f"tool.{outcome}"] = [self.tools.take_outcome]
         session = ("session.created", "session.update", "session.updated", "connection.opening", "connection.opened")
-        for name in (*session, "error"):
+        for name in (*session, "session.ready", "session.took_over", "error"):
             takes[name] = [self._configure]
         for name in ERRORS:
-            takes.setdefault(name, []).append(self.troubles.take_error)
+            takes.setdefault(name, []).append(self._take_error)
         for name in LOSSES:
             takes.setdefault(name, []).append(self.troubles.take_loss)
         takes["uplink.overrun"].append(self._lose_uplink)
+        for name in self.successions:
+            takes.setdefault(f"session.{name}", []).append(self._count_succession)
         for name in LIFE:
             takes.setdefault(name, []).append(self.troubles.take_life)
         return takes
@@ -113,9 +118,11 @@ class CallAccounts:
     # --- audio --------------------------------------------------------------------------------------------------------
 
     def _take_leg_uplink(self, event: LogEvent) -> None:
-        kind = str(event.data.get("message_type"))
+        kind = leg_message(event.data)
         if kind in NO_AUDIO:
-            self.digits += kind in ("dtmf", "3")
+            if kind in ("dtmf", "3"):
+                self.digits += 1
+                self.interruptions.notice(event)
             return
         if self.leg_uplink.format is None:
             self.leg_uplink.format = told_format(event.data)
@@ -124,7 +131,7 @@ class CallAccounts:
         self.uplink_marks.read(event.t_ns, _duration_ns(self.leg_uplink.format, size_bytes))
 
     def _take_leg_downlink(self, event: LogEvent) -> None:
-        if str(event.data.get("message_type")) in NO_AUDIO:
+        if leg_message(event.data) in NO_AUDIO:
             return
         if self.leg_downlink.format is None:
             self.leg_downlink.format = told_format(event.data)
@@ -176,14 +183,24 @@ class CallAccounts:
     def _lose_uplink(self, event: LogEvent) -> None:
         self.uplink_marks.lose(event.t_ns, count_at(event.data, "frames"))
 
+    def _take_error(self, event: LogEvent) -> None:
+        # A session that failed beside the one that serves is told by session.renewal_failed, and ends nothing.
+        if event.type != "session.failed" or self.configuration.serves(event):
+            self.troubles.take_error(event)
+
     # --- the session and the conversation -----------------------------------------------------------------------------
 
     def _configure(self, event: LogEvent) -> None:
         if event.type == "session.update" and event.direction == SENT and self.first_update_line is None:
             self.first_update_line = event.line_no
-        if event.type == "session.created":
+        if self.configuration.take(event):
             self.uplink_marks.begin_session()
-        self.configuration.take(event)
+            self.interruptions.change_session()
+
+    def _count_succession(self, event: LogEvent) -> None:
+        self.successions[event.type.removeprefix("session.")] += 1
+        if event.type == "session.lost":
+            self.interruptions.change_session()
 
     def _start_speech(self, event: LogEvent) -> None:
         self.interruptions.begin(event, self.agent.speaking(event.t_ns))

@@ -15,6 +15,7 @@ class CallerSide:
     def __init__(self, configuration: Configuration, uplink: UplinkMarks) -> None:
         self.turns: list[CallerTurn] = []
         self.commits_sent = 0
+        self._by_item: dict[str, CallerTurn] = {}
         self._configuration = configuration
         self._uplink = uplink
 
@@ -25,15 +26,14 @@ class CallerSide:
 
     def take_start(self, event: LogEvent) -> None:
         """The provider hears the caller."""
-        self.turns.append(CallerTurn(event.line_no, fields_of(event)["item_id"], event.t_ns))
+        self._add(CallerTurn(event.line_no, fields_of(event)["item_id"], event.t_ns))
 
     def take_stop(self, event: LogEvent) -> None:
         """The provider heard the end of the turn."""
         fields = fields_of(event)
         turn = self._find(fields["item_id"]) or self.open
         if turn is None:
-            turn = CallerTurn(event.line_no, fields["item_id"], None)
-            self.turns.append(turn)
+            turn = self._add(CallerTurn(event.line_no, fields["item_id"], None))
         turn.ended_ns = turn.marks.stopped = event.t_ns
         turn.stopped_line = event.line_no
         self._uplink.mark(turn.marks, fields["audio_end_ms"], self.silence_ms)
@@ -45,12 +45,13 @@ class CallerSide:
         if turn is None and self.turns and self.turns[-1].item_id is None and self.turns[-1].ended_ns is not None:
             turn = self.turns[-1]
         if turn is None:
-            turn = CallerTurn(event.line_no, item_id, None)
-            self.turns.append(turn)
+            turn = self._add(CallerTurn(event.line_no, item_id, None))
         if turn.ended_ns is None:
             turn.ended_ns = turn.marks.stopped = event.t_ns
             turn.stopped_line = event.line_no
-        turn.item_id = turn.item_id or item_id
+        if turn.item_id is None and item_id is not None:
+            turn.item_id = item_id
+            self._by_item[item_id] = turn
 
     def take_transcript(self, event: LogEvent) -> None:
         """The provider wrote down what the caller said, or could not."""
@@ -74,6 +75,10 @@ class CallerSide:
         return count_at(detection, "silence_duration_ms")
 
     def _find(self, item_id: str | None) -> CallerTurn | None:
-        if item_id is None:
-            return None
-        return next((turn for turn in reversed(self.turns) if turn.item_id == item_id), None)
+        return None if item_id is None else self._by_item.get(item_id)
+
+    def _add(self, turn: CallerTurn) -> CallerTurn:
+        self.turns.append(turn)
+        if turn.item_id is not None:
+            self._by_item[turn.item_id] = turn
+        return turn

@@ -23,8 +23,7 @@ UNHEARD_MS = 500
 def turns_answered(call: Call, slo: Slo) -> Verdict:
     """Each turn of the caller is followed by a response."""
     judge = Judge(GROUP, "turns are answered")
-    turns = [turn for turn in call.accounts.caller.turns if turn.ended_ns is not None]
-    due = [turn for turn in turns if turn.marks.created is not None or _had_time(call, turn)]
+    due = _due(call)
     if not due:
         return judge.unknown("no turn of the caller ended in time for an answer")
     missing = [turn for turn in due if turn.marks.created is None]
@@ -35,10 +34,16 @@ def turns_answered(call: Call, slo: Slo) -> Verdict:
     return judge.holds(words, [turn.stopped_line for turn in due])
 
 
-def _had_time(call: Call, turn: CallerTurn) -> bool:
-    later = [t.started_ns for t in call.accounts.caller.turns if t.started_ns is not None and t.line_no > turn.line_no]
-    end_ns = min([*later, call.duration_ns])
-    return turn.ended_ns is not None and end_ns - turn.ended_ns >= PATIENCE_NS
+def _due(call: Call) -> list[CallerTurn]:
+    """The turns that were answered, or had the time to be, oldest first."""
+    found: list[CallerTurn] = []
+    end_ns = call.duration_ns
+    for turn in reversed(call.accounts.caller.turns):
+        in_time = turn.ended_ns is not None and end_ns - turn.ended_ns >= PATIENCE_NS
+        if turn.ended_ns is not None and (turn.marks.created is not None or in_time):
+            found.append(turn)
+        end_ns = min(end_ns, turn.started_ns if turn.started_ns is not None else end_ns)
+    return found[::-1]
 
 
 def turn_latency(call: Call, slo: Slo) -> Verdict:
@@ -124,7 +129,7 @@ def _inexact(found: Interruption, slo: Slo) -> tuple[str, str] | None:
         if abs(written_ms - played_ms) > PTIME_MS:
             words = f"{item_id}: the accounts say {played_ms} ms, the frames in the log {written_ms} ms"
             return words, "the ledger and the leg disagree: report it, with this log"
-        if told.get(item_id) != played_ms:
+        if told.get(item_id) != played_ms and item_id not in found.foreign_items:
             words = f"{item_id}: {played_ms} ms were played, the provider was told {told.get(item_id, 'nothing')}"
             return words, "send conversation.item.truncate with what was played"
     if not found.played_ms and not told and found.waiting_ns > UNHEARD_MS * NS_PER_MS:

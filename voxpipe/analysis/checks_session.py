@@ -52,7 +52,7 @@ def nothing_early(call: Call, _slo: Slo) -> Verdict:
         advice = "do not play it: it was made under a configuration that nobody confirmed"
         return judge.fails("the provider sent audio before session.updated", lines, advice)
     if call.uplink.first_line is None:
-        return judge.holds("no audio in the log before the acknowledgement, and none after it")
+        return judge.holds("no audio in the log before the acknowledgement, and none of the caller after it")
     confirmed = call.accounts.configuration.confirmed
     return judge.holds("the first audio came after it", [_line(confirmed), call.uplink.first_line])
 

@@ -18,6 +18,7 @@ import attrs
 from voxpipe.analysis.call import Call
 from voxpipe.analysis.checks import check
 from voxpipe.analysis.configuration import UNKNOWN, SessionFacts, format_words
+from voxpipe.analysis.legible import path_text
 from voxpipe.analysis.overview import latency_values
 from voxpipe.analysis.rank_test import holm, rank_p
 from voxpipe.analysis.rows import answer_ns
@@ -50,7 +51,7 @@ class CallFacts:
         errors: Counter[str] = Counter()
         for trouble in call.troubles:
             errors[f"{trouble.kind} {trouble.code}{' (harmless)' if trouble.harmless else ''}"] += trouble.count
-        return cls(str(call.path), _settings(call), _numbers(call), dict(errors), tuple(check(call, slo)))
+        return cls(path_text(call.path), _settings(call), _numbers(call), dict(errors), tuple(check(call, slo)))
 
 
 @attrs.frozen

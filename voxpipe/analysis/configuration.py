@@ -130,26 +130,73 @@ def _model_of(url: str) -> str | None:
         return None
 
 
+@attrs.define
+class SessionWords:
+    """What was said about the configuration of one session, message by message."""
+
+    model: str = UNKNOWN
+    defaults: SessionFacts | None = None
+    requested: SessionFacts | None = None
+    confirmed: SessionFacts | None = None
+    asked: dict[str, Any] = attrs.field(factory=dict)
+    pending_ns: int | None = None
+
+    def create(self, facts: SessionFacts) -> None:
+        """Begin anew: another session, in a log that does not number them."""
+        self.defaults, self.confirmed, self.requested = facts, None, None
+        self.asked, self.pending_ns = {}, None
+
+    def request(self, event: LogEvent, session: dict[str, Any]) -> None:
+        """Something was asked for; the rest is as it was."""
+        self.asked = overlay(self.asked, session)
+        self.requested = read_facts(event, self.asked, self.model)
+        self.pending_ns = event.t_ns if self.pending_ns is None else self.pending_ns
+
+    def confirm(self, facts: SessionFacts) -> int | None:
+        """The provider said what is in force; return how long that was waited for, if it was."""
+        self.confirmed = facts
+        waited_ns = None if self.pending_ns is None else facts.t_ns - self.pending_ns
+        self.pending_ns = None
+        return waited_ns
+
+
 class Configuration:
-    """The configuration of a call, message by message; the latest session counts where there were several."""
+    """The configuration of a call: that of the session which serves it, or has served it last.
+
+    A session that is opened beside the one that serves counts from when it took over. Until one was ready the latest
+    counts, since it is tried with other formats. A plain log has no numbers: there each new session takes over.
+    """
 
     def __init__(self) -> None:
         self.sessions = 0
-        self.defaults: SessionFacts | None = None
-        """What the provider's ``session.created`` said, before anything was asked for."""
-        self.requested: SessionFacts | None = None
-        self.confirmed: SessionFacts | None = None
         self.changes: list[SessionFacts] = []
         """Confirmations whose formats differ from the one before, in one session."""
         self.ack_ns: list[int] = []
-        self._asked: dict[str, Any] = {}
-        self._pending_ns: int | None = None
-        self._model = UNKNOWN
+        self._serving = SessionWords()
+        self._serving_number = 1
+        self._beside: SessionWords | None = None
+        self._beside_number = 1
+        self._was_ready = False
+
+    @property
+    def defaults(self) -> SessionFacts | None:
+        """What the provider's ``session.created`` said, before anything was asked for."""
+        return self._serving.defaults
+
+    @property
+    def requested(self) -> SessionFacts | None:
+        """All that was asked for."""
+        return self._serving.requested
+
+    @property
+    def confirmed(self) -> SessionFacts | None:
+        """What the provider confirmed, at last."""
+        return self._serving.confirmed
 
     @property
     def unanswered(self) -> int:
         """How many requests were neither acknowledged nor refused: the last one, or none."""
-        return int(self._pending_ns is not None)
+        return int(self._serving.pending_ns is not None)
 
     @property
     def uplink(self) -> AudioFormat | None:
@@ -166,37 +213,57 @@ class Configuration:
         """What is in force: confirmed, or the provider's defaults where nothing was ever asked for."""
         return self.confirmed or (self.defaults if self.requested is None else None)
 
-    def take(self, event: LogEvent) -> None:
-        """Take a message about the session, or the connection that names its model."""
+    def serves(self, event: LogEvent) -> bool:
+        """Whether an event is of the session that serves, or of none."""
+        return event.session in (1, self._serving_number)
+
+    def take(self, event: LogEvent) -> bool:
+        """Take a message about the session, or the connection that names its model.
+
+        Return whether another session serves from now on.
+        """
+        one = self._words_of(event.session)
         session = event.data.get("session")
         if event.type in ("connection.opening", "connection.opened"):
-            self._model = _model_of(text_at(event.data, "url") or "") or text_at(event.data, "model") or self._model
+            one.model = _model_of(text_at(event.data, "url") or "") or text_at(event.data, "model") or one.model
         elif event.type == "error":
-            self._pending_ns = None  # a refusal is an answer
+            one.pending_ns = None  # a refusal is an answer
+        elif event.type == "session.ready":
+            self._was_ready = True
+        elif event.type == "session.took_over":
+            self._serving, self._serving_number, self._beside = one, event.session, None
+            return True
         elif not isinstance(session, dict):
-            return
+            return False
         elif event.type == "session.created":
             self.sessions += 1
-            self.defaults, self.confirmed, self.requested = read_facts(event, session, self._model), None, None
-            self._asked, self._pending_ns = {}, None
+            one.create(read_facts(event, session, one.model))
+            return one is self._serving
         elif event.type == "session.update":
-            self._asked = overlay(self._asked, session)
-            self.requested = read_facts(event, self._asked, self._model)
-            self._pending_ns = event.t_ns if self._pending_ns is None else self._pending_ns
+            one.request(event, session)
         else:
-            self._confirm(event, session)
+            self._confirm(one, read_facts(event, session, one.model))
+        return False
 
-    def _confirm(self, event: LogEvent, session: dict[str, Any]) -> None:
-        facts = read_facts(event, session, self._model)
-        if self.confirmed is not None and any(
+    def _words_of(self, number: int) -> SessionWords:
+        if number <= self._serving_number:
+            return self._serving
+        if not self._was_ready:
+            self._serving, self._serving_number = SessionWords(), number
+            return self._serving
+        if self._beside is None or number != self._beside_number:
+            self._beside, self._beside_number = SessionWords(), number
+        return self._beside
+
+    def _confirm(self, one: SessionWords, facts: SessionFacts) -> None:
+        if one.confirmed is not None and any(
             before != after and UNKNOWN not in (before, after)
-            for before, after in zip(self.confirmed.formats, facts.formats, strict=True)
+            for before, after in zip(one.confirmed.formats, facts.formats, strict=True)
         ):
             self.changes.append(facts)
-        self.confirmed = facts
-        if self._pending_ns is not None:
-            self.ack_ns.append(event.t_ns - self._pending_ns)
-            self._pending_ns = None
+        waited_ns = one.confirm(facts)
+        if waited_ns is not None:
+            self.ack_ns.append(waited_ns)
 
     def _in_force(self, side: str) -> AudioFormat | None:
         for facts in (self.confirmed, self.requested, self.defaults):

@@ -14,6 +14,7 @@ class LogEvent(NamedTuple):
 
     ``t_ns`` counts from the beginning of the log and never goes back. ``type`` is OpenAI's GA name where the event is a
     provider's or for one, whatever the log calls it; other names are the log's own. ``data`` is left as it was found.
+    ``session`` numbers the sessions of a leg in our own logs; in a plain one, and for what is of no session, it is 1.
     """
 
     line_no: int
@@ -21,6 +22,7 @@ class LogEvent(NamedTuple):
     direction: str
     type: str
     data: dict[str, Any]
+    session: int = 1
 
     @property
     def time_s(self) -> float:

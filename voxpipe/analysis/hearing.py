@@ -102,6 +102,8 @@ class Listener:
         if self._told or format_ is None or not isinstance(payload, str) or not payload:
             return
         size_bytes = inline_bytes(payload)
+        if size_bytes is None and self._diagnosis is None:
+            return  # a note that audio was left out, as in all chunks before
         if size_bytes is None or size_bytes % format_.sample_bytes:
             self.heard.unreadable_chunks += 1
             self.heard.unreadable_line = self.heard.unreadable_line or line_no

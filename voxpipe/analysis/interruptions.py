@@ -6,8 +6,11 @@ import math
 
 from voxpipe.analysis.events import LogEvent, count_at, dig, text_at
 from voxpipe.analysis.turns import AgentTurn, Interruption
+from voxpipe.audio import NS_PER_S
 
 FLOWING_ITEMS = 64
+CAUSE_NS = NS_PER_S
+"""A key, or a voice that was heard here, is what a cut is for if the cut comes so soon."""
 
 
 class Interruptions:
@@ -23,6 +26,22 @@ class Interruptions:
         self._item_id: str | None = None
         self._cut: Interruption | None = None
         self._awaited: Interruption | None = None
+        self._noticed: LogEvent | None = None
+        self._held: LogEvent | None = None
+
+    def notice(self, event: LogEvent) -> None:
+        """The caller pressed a key, or a voice was heard here: the agent may be cut without the provider's word."""
+        self._noticed = event
+
+    def hold(self, event: LogEvent) -> None:
+        """The agent was held (``playout.held``), and so is silent before anything is cut."""
+        self._held = event
+        if self._noticed is None or event.t_ns - self._noticed.t_ns > CAUSE_NS:
+            self._noticed = event
+
+    def resume(self, _event: LogEvent) -> None:
+        """The agent goes on where it was held."""
+        self._held = self._noticed = None
 
     def begin(self, event: LogEvent, agent: AgentTurn | None) -> None:
         """The caller begins to speak; it is an interruption when the agent speaks."""
@@ -41,6 +60,10 @@ class Interruptions:
             self.received_ms[item_id] = self.received_ms.get(item_id, 0.0) + duration_ns / 1e6
             while len(self.received_ms) > FLOWING_ITEMS:
                 del self.received_ms[next(iter(self.received_ms))]
+
+    def change_session(self) -> None:
+        """Another session serves from now on, or none: it never had the items that came so far."""
+        self.received_ms.clear()
 
     def take_playout(self, event: LogEvent) -> None:
         """The first frame of an item was played: what was cut before is over."""
@@ -66,16 +89,22 @@ class Interruptions:
 
     def cut(self, event: LogEvent, agent: AgentTurn | None, rate_hz: int | None) -> None:
         """What waited was dropped."""
-        if self._awaited is None:  # a key, not speech, has cut it
-            self._awaited = Interruption(event.line_no, event.t_ns, agent.response_id if agent else None)
+        silent = self._held or event
+        if self._awaited is None:  # a key or a voice, not the provider's word, has cut it
+            noticed = self._noticed
+            near = noticed is not None and silent.t_ns - noticed.t_ns <= CAUSE_NS
+            began_ns = noticed.t_ns if noticed is not None and near else silent.t_ns
+            self._awaited = Interruption(event.line_no, began_ns, agent.response_id if agent else None)
             self.found.append(self._awaited)
-        self._cut, self._awaited = self._awaited, None
-        self._cut.silent_ns, self._cut.silent_line = event.t_ns, event.line_no
+        self._cut, self._awaited, self._held, self._noticed = self._awaited, None, None, None
+        self._cut.silent_ns, self._cut.silent_line = silent.t_ns, silent.line_no
         begun = dig(event.data, "begun")
         for part in begun if isinstance(begun, list) else []:
             item_id, played_ms = text_at(part, "part.item_id"), count_at(part, "played_ms")
             if item_id is None or played_ms is None:
                 continue
+            if item_id not in self.received_ms:
+                self._cut.foreign_items.add(item_id)
             self._cut.played_ms[item_id] = self._cut.played_ms.get(item_id, 0) + played_ms
             if rate_hz and item_id in self._written:
                 self._cut.written_ms[item_id] = self._written[item_id] * 1000 // rate_hz

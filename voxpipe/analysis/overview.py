@@ -9,6 +9,7 @@ import attrs
 from voxpipe.analysis.call import Call
 from voxpipe.analysis.flow import FlowStatistics
 from voxpipe.analysis.latency import PARTS, Distribution
+from voxpipe.analysis.legible import path_text
 from voxpipe.analysis.turns import AgentTurn, CallerTurn, seconds
 from voxpipe.audio import NS_PER_S
 
@@ -17,7 +18,7 @@ LATENCY_WORDS = {
     "turn": "the caller's last word -> first frame played (the sum of the parts below)",
     "answer": "speech_stopped -> first frame played",
     "first_audio": "speech_stopped -> first audio received",
-    "barge_in": "speech_started -> the agent silent",
+    "barge_in": "speech_started, a key, or a voice heard here -> the agent silent",
     "tool": "tool call asked for -> its result sent",
 }
 """The latencies besides the parts of a turn (``latency.PART_WORDS``)."""
@@ -126,6 +127,7 @@ def overview_of(call: Call) -> dict[str, Any]:
         "latencies_ms": {name: found.to_json() for name, found in latencies(call).items()},
         "interruptions": [found.to_json() for found in accounts.interruptions.found],
         "tools": [use.to_json() for use in accounts.tools.found],
+        "successions": dict(accounts.successions) if call.own else None,
         "losses": _losses(call),
         "errors": [trouble.to_json() for trouble in call.troubles],
         "tokens": accounts.agent.tokens.to_json(),
@@ -146,7 +148,7 @@ def _losses(call: Call) -> list[dict[str, Any]] | None:
 
 def _log(call: Call) -> dict[str, Any]:
     return {
-        "path": str(call.path),
+        "path": path_text(call.path),
         "shape": call.shape,
         "lines": call.lines,
         "torn_last_line": call.torn,

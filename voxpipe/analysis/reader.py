@@ -20,6 +20,13 @@ MAX_LINE_BYTES = 64 * 1024 * 1024
 REPORT_LINES = 2_000
 SHOWN_FAULTS = 5
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+NO_TEXT = {
+    b"\x1f\x8b": "a file packed by gzip: unpack it first",
+    b"\x28\xb5\x2f\xfd": "a file packed by zstd: unpack it first",
+    b"\xff\xfe": "UTF-16: convert it first",
+    b"\xfe\xff": "UTF-16: convert it first",
+}
+"""How files begin that a log was made into, by a rotation or by a Windows shell."""
 
 
 class LogReader:
@@ -45,12 +52,14 @@ class LogReader:
 
     def __iter__(self) -> Iterator[LogEvent]:
         """Yield an event for each line; ``RecordError`` for a bad line, or for a file without any good one."""
+        first: RecordError | None = None
         with self.path.open("rb") as file:
             for line in self._read_lines(file):
                 self.lines += 1
                 try:
                     yield self._parse(line)
                 except RecordError as error:
+                    first = first or error
                     if not line.endswith(b"\n") and len(line) < MAX_LINE_BYTES:
                         self.torn = True
                         break
@@ -60,7 +69,8 @@ class LogReader:
                     if len(self.faults) < SHOWN_FAULTS:
                         self.faults.append(error)
         if self.shape is None:
-            raise RecordError(self.lines or 1, "expected records, got a file without any")
+            words = "an empty file" if first is None else f"a file without any; {first}"
+            raise RecordError(1, f"expected records, got {words}")
 
     def _read_lines(self, file: BinaryIO) -> Iterator[bytes]:
         read_bytes = 0
@@ -78,6 +88,8 @@ class LogReader:
         line_no = self.lines
         if line_no == 1 and line.startswith(BYTE_ORDER_MARK):
             line = line[len(BYTE_ORDER_MARK) :]
+        if line_no == 1 and (found := next((NO_TEXT[begin] for begin in NO_TEXT if line.startswith(begin)), None)):
+            raise RecordError(line_no, f"expected lines of JSON in UTF-8, got {found}")
         if len(line) >= MAX_LINE_BYTES:
             raise RecordError(line_no, f"expected a line of less than {MAX_LINE_BYTES} bytes, got a longer one")
         tree = parse_object(line, line_no)

@@ -9,6 +9,7 @@ import attrs
 
 from voxpipe.analysis.call import Call
 from voxpipe.analysis.latency import Distribution, Marks
+from voxpipe.analysis.legible import path_text
 
 
 @attrs.frozen
@@ -35,7 +36,7 @@ class CallRow:
         accounts, losses = call.accounts, call.accounts.troubles.losses
         marks = [turn.marks for turn in accounts.caller.turns]
         return cls(
-            log=call.path.name,
+            log=path_text(call.path.name),
             started_at=call.started_at,
             duration_ns=call.duration_ns,
             caller_turns=len(accounts.caller.turns),

@@ -9,7 +9,8 @@ plain (eventType)      ``timestamp eventType eventData``, and whatever else
 ====================== ==============================================================================================
 
 A plain log has neither direction nor monotonic time: the first is told by the event's name, the second by timestamps,
-with or without a zone, which are not let go back.
+with or without a zone, which are not let go back. Without one they are of any zone, which may not be that of the others
+in the same log, and which changes by an hour in an autumn night.
 """
 
 from __future__ import annotations
@@ -24,6 +25,11 @@ from voxpipe.analysis.spelling import APPEND, NEW_NAMES, read_name
 from voxpipe.errors import RecordError
 from voxpipe.sansio.records import SCHEMA_VERSION, parse_line
 
+LONGEST_NS = 1 << 62
+"""146 years. A time beyond that is none, and no JSON could hold the sums."""
+ZONES = timedelta(minutes=15)
+"""Zones differ by multiples of this."""
+FARTHEST_ZONES = timedelta(hours=26)
 DIRECTIONS = frozenset({"sent", "received", "local"})
 
 
@@ -66,6 +72,8 @@ class OwnShape:
         ):
             parse_line(orjson.dumps(tree), line_no)
             raise RecordError(line_no, "expected a record of our schema, got a value of another type")
+        if abs(t_ns) > LONGEST_NS:
+            raise RecordError(line_no, f"expected t_ns in nanoseconds since the call began, got {t_ns}")
         if seq > self._next_seq:
             self.missing_lines += seq - self._next_seq
         self._next_seq = seq + 1
@@ -73,7 +81,9 @@ class OwnShape:
             self.steps_back += 1
         self._told_ns = t_ns
         self._t_ns = t_ns = max(t_ns, self._t_ns)
-        return LogEvent(line_no, t_ns, direction, NEW_NAMES.get(name, name), data)
+        session = tree.get("session")
+        number = session if type(session) is int else 1
+        return LogEvent(line_no, t_ns, direction, NEW_NAMES.get(name, name), data, number)
 
 
 class PlainShape:
@@ -86,6 +96,9 @@ class PlainShape:
         self._type_key = type_key
         self._data_key = data_key
         self._start: datetime | None = None
+        self._told: datetime | None = None
+        self._shifts: dict[bool, timedelta] = {}
+        """What brings stamps with a zone, and those without, onto one clock."""
         self._t_ns = self._told_ns = 0
         self._append_name = ""
 
@@ -112,16 +125,36 @@ class PlainShape:
             time = datetime.fromisoformat(stamp)
         except (ValueError, TypeError):
             raise RecordError(line_no, f"expected timestamp in ISO 8601, got {stamp!r:.80}") from None
-        if time.tzinfo is None:
-            time = time.replace(tzinfo=UTC)  # whichever zone it is, only differences are used
+        try:
+            time = self._place(time)
+        except OverflowError:
+            raise RecordError(line_no, f"expected a timestamp of our days, got {stamp!r:.80}") from None
         if self._start is None:
             self._start = time
         t_ns = (time - self._start) // timedelta(microseconds=1) * 1000
+        if t_ns > LONGEST_NS:
+            raise RecordError(line_no, f"expected a timestamp near the first one, {self._start}, got {stamp!r:.80}")
         if t_ns < self._told_ns:
             self.steps_back += 1
         self._told_ns = t_ns
         self._t_ns = max(t_ns, self._t_ns)
         return self._t_ns
+
+    def _place(self, time: datetime) -> datetime:
+        """Put a stamp on the clock of the first one: whichever zone it is of, only differences are used."""
+        zoned = time.tzinfo is not None
+        if not zoned:
+            time = time.replace(tzinfo=UTC)
+        before = self._told if self._told is not None else time
+        shift = self._shifts.get(zoned, timedelta())
+        step = time + shift - before
+        # A line is written soon after the one before; what is hours from it is of another zone.
+        suspect = zoned not in self._shifts or (not zoned and step < -ZONES / 2)
+        if suspect and abs(step) <= FARTHEST_ZONES:
+            shift -= round(step / ZONES) * ZONES
+        self._shifts[zoned] = shift
+        self._told = time + shift
+        return self._told
 
 
 def recognise(tree: dict[str, Any], line_no: int) -> Shape:

@@ -54,7 +54,12 @@ PROVIDER_FAMILIES = (
     "mcp_list_tools.",
 )
 OWN_WORDS = {"audiosocket.received": RECEIVED, "audiosocket.sent": SENT}
+NO_AUDIO = frozenset({"uuid", "dtmf", "hangup", "error", "unknown", "silence", "0", "1", "3", "255"})
+"""Messages of a leg which are no audio, by their names or their kinds."""
 BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
+
+
+KIND = re.compile(r"0x[0-9a-f]{1,2}")
 
 
 def read_name(name: str) -> tuple[str, str]:
@@ -91,16 +96,22 @@ def fields_of(event: LogEvent) -> dict[str, Any]:
     return found
 
 
+def leg_message(data: dict[str, Any]) -> str:
+    """Name a message of the leg as ``NO_AUDIO`` does; logs spell it in capitals, too, and kinds in hexadecimal."""
+    name = str(data.get("message_type")).lower()
+    return str(int(name, 16)) if KIND.fullmatch(name) else name
+
+
 def audio_bytes(data: dict[str, Any], key: str) -> int | None:
-    """Count the bytes of audio under ``key``: inline (base64), digested (``bytes``) or told beside it.
+    """Count the bytes of audio under ``key``: inline (base64), digested (``bytes``), or told beside it or a note.
 
     ``None`` where the log does not say.
     """
     audio = data.get(key)
     if isinstance(audio, dict):
         return as_count(audio.get("bytes"))
-    if isinstance(audio, str) and audio:
-        return inline_bytes(audio)
+    if isinstance(audio, str) and audio and (size_bytes := inline_bytes(audio)) is not None:
+        return size_bytes
     for name in ("bytes", "length", "size", "audio_bytes"):
         if (size_bytes := as_count(data.get(name))) is not None:
             return size_bytes
@@ -123,6 +134,7 @@ def told_format(data: dict[str, Any]) -> AudioFormat | None:
             return AudioFormat.parse("ulaw8") if rate_hz in (None, 8_000) else None
         if "alaw" in name or "pcma" in name:
             return AudioFormat.parse("alaw8") if rate_hz in (None, 8_000) else None
-        return None if rate_hz is None else AudioFormat.parse(f"slin{rate_hz // 1000}")
+        format_ = None if rate_hz is None else AudioFormat.parse(f"slin{rate_hz // 1000}")
+        return format_ if format_ is not None and format_.rate_hz == rate_hz else None
     except AudioError:
         return None

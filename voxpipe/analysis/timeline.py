@@ -50,6 +50,8 @@ def _get(template: str, *paths: str) -> Words:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return str(round(value, 6))
     return "unknown" if value is None else str(value)
 
 
@@ -72,6 +74,14 @@ def _configured(words: str) -> Words:
 def _fault(event: LogEvent) -> str:
     told = ERRORS[event.type](event)
     return "" if told is None else f"{event.type} {': '.join(words for words in told if words)}"
+
+
+def _prompt(event: LogEvent) -> str:
+    key = event.type.removeprefix("leg.").replace("_wav", " WAV")
+    wrong = text_at(event.data, "message")
+    if wrong is not None:
+        return f"{key}: {wrong}"
+    return f"{key} {_shown(event.data.get('path'))}, {_shown(event.data.get('duration_ms'))} ms"
 
 
 def _answered(event: LogEvent) -> str:
@@ -113,14 +123,19 @@ WORTH: dict[str, tuple[str, Words]] = {
     "session.retrying": (SESSION, _get("{} did not work, trying {}", "refused", "next")),
     "session.draining": (SESSION, _get("draining: {}", "because")),
     "session.closed": (SESSION, _get("closed: {}", "because")),
+    "session.took_over": (SESSION, _get("takes over, told {} items of the conversation", "items")),
+    "session.recovered": (SESSION, _get("recovered: without a session for {} s", "after_s")),
     "leg.started": (SESSION, _get("leg started, format {}, dialect {}", "format", "dialect")),
     "leg.context": (SESSION, _say("context announced")),
     "session.instructed": (SESSION, _say("instructions replaced")),
-    "leg.failure_wav": (SESSION, _say("failure WAV")),
     "leg.format": (SESSION, _get("leg format: uplink {}, downlink {}", "uplink", "downlink")),
     "leg.summary": (SESSION, _get("ended: {}", "because")),
     "connection.closed": (SESSION, _say("connection closed")),
     "audiosocket.closed": (CALLER, _get("{}", "because")),
+    "digits.entered": (CALLER, _get("entered {} ({} digits, {}), for {}", "digits", "count", "because", "to")),
+    "digits.unsent": (FAULTS, _get("{} digits were told to nobody: {}", "count", "because")),
+    "voice.started": (CALLER, _say("voice begins, heard here")),
+    "voice.stopped": (CALLER, _say("voice ends, heard here")),
     "turn.pressed": (CALLER, _get("key pressed: {}", "meaning")),
     "input_audio_buffer.speech_started": (CALLER, _say("speaks")),
     "input_audio_buffer.speech_stopped": (CALLER, _say("has spoken")),
@@ -135,6 +150,9 @@ WORTH: dict[str, tuple[str, Words]] = {
     "playout.started": (AGENT, _say("speaks")),
     "playout.finished": (AGENT, _say("has spoken")),
     "playout.cut": (AGENT, _cut),
+    "playout.held": (AGENT, _say("held")),
+    "playout.resumed": (AGENT, _get("goes on after {} ms: {}", "held_ms", "because")),
+    "control.hang_up": (SESSION, _say("hang-up requested")),
     "conversation.item.truncate": (AGENT, _get("{} truncated at {} ms", "item_id", "audio_end_ms")),
     "truncation.corrected": (AGENT, _get("truncation corrected to {} ms", "counted_ms")),
     **dict.fromkeys(("response.output_item.done", "response.function_call_arguments.done"), (TOOLS, _tool)),
@@ -150,6 +168,8 @@ WORTH: dict[str, tuple[str, Words]] = {
     "playout.slip": (FAULTS, _say("the playout was late, its clock set anew")),
     "records.lost": (FAULTS, _get("{} records lost", "records")),
     **{name: (FAULTS, _fault) for name in ERRORS if name not in ("response.done", "connection.closed")},
+    **dict.fromkeys(("leg.welcome_wav", "leg.reconnect_wav", "leg.failure_wav", "leg.prompt"), (AGENT, _prompt)),
+    "session.renewal_failed": (SESSION, _get("did not take over, another is tried after {} s", "again_after_s")),
 }
 """The events worth a line: the lane of each, and its words; no line where there are none."""
 MARKS = frozenset(
@@ -174,6 +194,8 @@ def timeline_of(events: Iterable[LogEvent]) -> Iterator[Line]:
         if not words:
             continue
         since_ns = None if mark_ns is None else event.t_ns - mark_ns
+        if event.session > 1 and lane in (SESSION, FAULTS):
+            words = f"session {event.session}: {words}"
         line = Line(event.line_no, event.t_ns, since_ns, lane, legible(words, LONGEST))
         if waiting is not None and not is_mark and _repeats(line, waiting):
             waiting.count += 1

@@ -12,6 +12,7 @@ class ToolUses:
 
     def __init__(self) -> None:
         self.found: list[ToolUse] = []
+        self._by_id: dict[str | None, ToolUse] = {}
 
     def take_request(self, event: LogEvent, caller_turns: list[CallerTurn]) -> None:
         """The model asked for a call, which two events may tell."""
@@ -21,18 +22,19 @@ class ToolUses:
         ):
             return
         call_id = fields["call_id"]
-        known = self._find(call_id)
+        known = self._by_id.get(call_id)
         if known is not None and call_id is not None:
             known.name = known.name or fields["name"]
             return
-        self.found.append(ToolUse(event.line_no, call_id, fields["name"], event.t_ns))
+        use = self._by_id[call_id] = ToolUse(event.line_no, call_id, fields["name"], event.t_ns)
+        self.found.append(use)
         if caller_turns:
             caller_turns[-1].calls_tools = True
 
     def take_item(self, event: LogEvent) -> None:
         """An item was put into the conversation: a result, if it is one."""
         if text_at(event.data, "item.type") == "function_call_output":
-            use = self._find(text_at(event.data, "item.call_id"))
+            use = self._by_id.get(text_at(event.data, "item.call_id"))
             if use is not None and use.answered_ns is None:
                 use.answered_ns = event.t_ns
                 if use.outcome == "unknown":
@@ -40,11 +42,8 @@ class ToolUses:
 
     def take_outcome(self, event: LogEvent) -> None:
         """The client told how a call of its own went (``tool.answered``, ``tool.failed``, ``tool.cancelled``)."""
-        use = self._find(text_at(event.data, "call_id"))
+        use = self._by_id.get(text_at(event.data, "call_id"))
         if use is not None:
             use.outcome = event.type.removeprefix("tool.")
             use.message = text_at(event.data, "message") or text_at(event.data, "because")
             use.name = use.name or text_at(event.data, "name")
-
-    def _find(self, call_id: str | None) -> ToolUse | None:
-        return next((use for use in reversed(self.found) if use.call_id == call_id), None)

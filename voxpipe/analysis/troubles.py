@@ -17,7 +17,7 @@ MAX_KINDS = 200
 CLOSED_IN_PEACE = (1000, 1001)
 HARMLESS_CODES = OPENAI.busy_codes | {"response_cancel_not_active", "input_audio_buffer_commit_empty"}
 """Refusals that a client meets when its command and the provider's event cross; the call goes on as it would."""
-FATAL = frozenset({"session.failed", "leg.failed", "leg.crashed"})
+FATAL = frozenset({"session.failed", "session.not_recovered", "leg.failed", "leg.crashed"})
 
 
 @attrs.define
@@ -91,6 +91,28 @@ def _closed(event: LogEvent) -> tuple[str, str] | None:
     return str(code), text_at(event.data, "reason") or "no reason given"
 
 
+def _lost(event: LogEvent) -> tuple[str, str]:
+    words = {"running_responses": "an answer", "caller_speaks": "the caller's turn", "unanswered_turn": "an answer due"}
+    torn = [told for name, told in words.items() if event.data.get(name)]
+    return "in mid-call", f"in the middle of {' and '.join(torn)}" if torn else "while nobody spoke"
+
+
+def _not_recovered(event: LogEvent) -> tuple[str, str]:
+    after_s = dig(event.data, "after_s")
+    return "no other session", f"none took over within {'some' if after_s is None else after_s} s"
+
+
+def _prompt(event: LogEvent) -> tuple[str, str] | None:
+    return _own_error(event) if "error" in event.data else None  # otherwise it was played
+
+
+def _broken_playout(event: LogEvent) -> tuple[str, str] | None:
+    waiting = count_at(event.data, "waiting_samples")
+    if waiting == 0:
+        return None  # the leg was gone when nobody spoke, as it is at the end of every call
+    return "leg gone", f"{'an unknown number of' if waiting is None else waiting} samples of the agent were not played"
+
+
 def _failed_response(event: LogEvent) -> tuple[str, str] | None:
     fields = fields_of(event)
     if fields["status"] not in ("failed", "incomplete"):
@@ -106,7 +128,12 @@ ERRORS: dict[str, Callable[[LogEvent], tuple[str, str] | None]] = {
     "conversation.item.input_audio_transcription.failed": _provider_error,
     **dict.fromkeys(("error.parsing", "command.refused", "command.unanswered", "command.unsupported"), _own_error),
     **dict.fromkeys(("session.failed", "session.drain_timeout", "leg.failed", "leg.crashed"), _own_error),
-    **dict.fromkeys(("tool.failed", "playout.broken"), _own_error),
+    "session.renewal_failed": _own_error,
+    "session.lost": _lost,
+    "session.not_recovered": _not_recovered,
+    **dict.fromkeys(("leg.welcome_wav", "leg.reconnect_wav", "leg.failure_wav", "leg.prompt"), _prompt),
+    "tool.failed": _own_error,
+    "playout.broken": _broken_playout,
 }
 """The events that may tell of an error, with how each tells its code and its words."""
 LIFE = frozenset({"response.created", "input_audio_buffer.speech_started", "session.ready", "response.done"})
@@ -119,8 +146,7 @@ class Troubles:
     def __init__(self) -> None:
         self.losses = {name: Loss(name, unit) for name, (unit, _) in LOSSES.items()}
         self._kinds: dict[tuple[str, str], Trouble] = {}
-        self._alive_ns = -1
-        self._peaceful = False
+        self._alive_ns = self._peaceful_ns = -1
 
     def take_error(self, event: LogEvent) -> None:
         """Take an event that may tell of an error."""
@@ -154,9 +180,9 @@ class Troubles:
         if event.type != "response.done" or dig(event.data, "response.status") == "completed":
             self._alive_ns = event.t_ns
 
-    def take_end(self, _event: LogEvent) -> None:
-        """Take note that the session ended in peace."""
-        self._peaceful = True
+    def take_end(self, event: LogEvent) -> None:
+        """Take note that a session ended in peace."""
+        self._peaceful_ns = event.t_ns
 
     def kinds(self) -> list[Trouble]:
         """Return all kinds, each with whether the call went on after it."""
@@ -165,7 +191,7 @@ class Troubles:
             if kind.last_ns < self._alive_ns:
                 kind.recovered = True
             else:
-                kind.recovered = False if failed else True if self._peaceful else None
+                kind.recovered = False if failed else True if kind.last_ns <= self._peaceful_ns else None
         return list(self._kinds.values())
 
 

@@ -119,6 +119,8 @@ class Interruption:
     """By item: what the caller had heard of it, by the ledger's account."""
     written_ms: dict[str, int] = attrs.field(factory=dict)
     """By item: the same, counted from the frames in the log."""
+    foreign_items: set[str] = attrs.field(factory=set)
+    """Items which the session that serves never had: a prompt, or what was left of a session before."""
     truncations: list[tuple[str, int, int]] = attrs.field(factory=list)
     """Item, milliseconds and line of what the provider was told."""
     confirmed: int = 0

@@ -9,7 +9,7 @@ import pytest
 from browser import Page
 from faulty_logs import no_transcription, plain
 from long_log import write_long_log
-from plain_log import conversation
+from plain_log import VAD, PlainLog, conversation, ga_session
 from report_page import RANGE, at, shown_s, texts, with_sidecars, write_pair
 
 from voxpipe.analysis.call import read_call
@@ -64,9 +64,21 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "pair.html"
 
 
+@pytest.fixture(scope="module")
+def unlike(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two plain logs whose settings have long names and long values, and differ in all of them."""
+    folder = tmp_path_factory.mktemp("unlike")
+    strange = ga_session(turn_detection={**VAD, "interrupt_response": False, "x" * 60: "y" * 60})
+    sides = (conversation(plain()), PlainLog())
+    sides[1].configure({**strange, "model": "gpt-realtime-of-a-very-long-name-indeed-2026-11-25"})
+    logs = [log.write(folder / f"{number}.jsonl") for number, log in enumerate(sides)]
+    (folder / "pair.html").write_bytes(write_pair(*logs))
+    return folder / "pair.html"
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 360])
-@pytest.mark.parametrize("which", ["sounding", "folders"])
+@pytest.mark.parametrize("which", ["sounding", "folders", "unlike"])
 def test_it_fits_any_window_and_likes_both_schemes(
     page: Page, request: pytest.FixtureRequest, which: str, width: int, scheme: str
 ) -> None:

@@ -15,6 +15,7 @@ from voxpipe.analysis.call import Call, CallAccounts
 from voxpipe.analysis.checks import check, faults, passed
 from voxpipe.analysis.events import LogEvent
 from voxpipe.analysis.latency import PART_WORDS, PARTS
+from voxpipe.analysis.legible import path_text
 from voxpipe.analysis.overview import LATENCY_WORDS, overview_of
 from voxpipe.analysis.reader import LogReader
 from voxpipe.analysis.report.event_rows import EventRows
@@ -104,7 +105,7 @@ def draw_call(
     """Make of a log what a timeline shows, and its sound (Ogg Vorbis); as ``content_of`` else."""
     call = material.call
     overview = overview_of(call)
-    overview["log"]["path"] = call.path.name  # where it lies is the reader's business, and changes
+    overview["log"]["path"] = path_text(call.path.name)  # where it lies is the reader's business, and changes
     waves, sound = _draw(material, audio=audio, on_progress=on_progress)
     drawn = {
         "overview": overview,

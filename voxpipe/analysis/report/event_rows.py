@@ -11,9 +11,8 @@ from typing import Any
 import attrs
 import orjson
 
-from voxpipe.analysis.call import NO_AUDIO
 from voxpipe.analysis.events import LOCAL, RECEIVED, SENT, LogEvent
-from voxpipe.analysis.spelling import APPEND, AUDIO_KEYS, DELTA, audio_bytes
+from voxpipe.analysis.spelling import APPEND, AUDIO_KEYS, DELTA, NO_AUDIO, audio_bytes, leg_message
 
 DIRECTIONS = (RECEIVED, SENT, LOCAL)
 FOLDED = {
@@ -61,7 +60,7 @@ class EventRows:
     def take(self, event: LogEvent) -> None:
         """Take one event."""
         key = FOLDED.get(event.type)
-        if key is None or (key == "audio" and str(event.data.get("message_type")) in NO_AUDIO):
+        if key is None or (key == "audio" and leg_message(event.data) in NO_AUDIO):
             self._close()
             self._add(event.line_no, event.t_ns, event.direction, event.type, self._write(event.data))
             return

@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from voxpipe.analysis.comparison import CallFacts, Comparison, compare_calls
+from voxpipe.analysis.legible import path_text
 from voxpipe.analysis.report.content import LEGEND, Material, Progress, draw_call, ignore
 from voxpipe.analysis.report.page import FOLDERS_SHEET, PAIR_SHEET, write_sheet
 from voxpipe.analysis.slo import Slo
@@ -69,8 +70,8 @@ def short_names(expected: Path, actual: Path) -> tuple[str, str]:
     one, other = expected.absolute().parts, actual.absolute().parts
     for count in range(1, max(len(one), len(other))):
         if one[-count:] != other[-count:]:
-            return str(Path(*one[-count:])), str(Path(*other[-count:]))
-    return one[-1], other[-1]
+            return path_text(Path(*one[-count:])), path_text(Path(*other[-count:]))
+    return path_text(one[-1]), path_text(other[-1])
 
 
 def _without_folders(comparison: Comparison) -> dict[str, Any]:

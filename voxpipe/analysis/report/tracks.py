@@ -14,10 +14,10 @@ import numpy as np
 import pybase64
 import soundfile
 
-from voxpipe.analysis.call import NO_AUDIO, CallAccounts
+from voxpipe.analysis.call import CallAccounts
 from voxpipe.analysis.events import LogEvent, as_count, count_at, dig, text_at
 from voxpipe.analysis.report.placing import AgentPlaces, Frames, Piece, Strange
-from voxpipe.analysis.spelling import APPEND, AUDIO_KEYS, DELTA, audio_bytes, inline_bytes
+from voxpipe.analysis.spelling import APPEND, AUDIO_KEYS, DELTA, NO_AUDIO, audio_bytes, inline_bytes, leg_message
 from voxpipe.audio import NS_PER_S, AudioFormat, Encoding
 from voxpipe.dsp import alaw_decode, ulaw_decode
 
@@ -133,7 +133,7 @@ class Tracks:
     def take(self, event: LogEvent) -> None:
         """Take one event, which the accounts have taken before."""
         if event.type == "audiosocket.received":
-            if str(event.data.get("message_type")) not in NO_AUDIO:
+            if leg_message(event.data) not in NO_AUDIO:
                 format_ = self._accounts.leg_uplink.format
                 self._take_caller(self.caller, self._read, event, "audio", format_)
         elif event.type == APPEND:
