@@ -88,6 +88,8 @@ class Responses(Reader):
         self._cut = False
         """The caller has spoken since, and nothing was said about that turn yet."""
         self._caller: str | None = None
+        self._wordless: str | None = None
+        """A turn that has ended, of which no words came yet."""
         self._words: list[str] = []
 
     def read(self, decoded: Decoded) -> list[ProviderEvent]:
@@ -96,8 +98,8 @@ class Responses(Reader):
             case CallerBegan():
                 return self._begin_turn()
             case Said("user", words):
-                item_id = self._caller or self._next_item()
                 stopped = self._end_turn()
+                item_id, self._wordless = self._wordless or self._next_item(), None
                 return [*stopped, AudioCommitted(item_id), TranscriptionCompleted(item_id, words)]
             case Said(_, words):
                 self._words.append(words)
@@ -132,7 +134,7 @@ class Responses(Reader):
         return f"turn_{self._items}"
 
     def _begin_turn(self) -> list[ProviderEvent]:
-        self._caller = self._next_item()
+        self._caller, self._wordless = self._next_item(), None
         started: list[ProviderEvent] = [SpeechStarted(self._caller, None)]
         ended = self._finish("cancelled") if self._open else []
         self._cut = True
@@ -140,7 +142,10 @@ class Responses(Reader):
 
     def _end_turn(self) -> list[ProviderEvent]:
         item_id, self._caller, self._cut = self._caller, None, False
-        return [] if item_id is None else [SpeechStopped(item_id, None)]
+        if item_id is None:
+            return []
+        self._wordless = item_id
+        return [SpeechStopped(item_id, None)]
 
     def _begin(self) -> list[ProviderEvent]:
         stopped = self._end_turn()
