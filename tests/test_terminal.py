@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 from typing import Any
 
+import attrs
 import pytest
 from rich.console import Console
 
 from voxpipe.sansio.records import Record
-from voxpipe.terminal import Outlet, Terminal
+from voxpipe.terminal import KEY_EVENTS, PROVIDER_EVENTS, Outlet, Terminal
 
 
 def record(event_type: str, data: dict[str, Any], *, t_ns: int = 0, leg: str | None = "aaaaaaaa-1") -> Record:
@@ -72,6 +73,12 @@ def test_what_a_peer_says_stays_on_its_line() -> None:
     """Line breaks are spaces, control characters are shown and not obeyed."""
     (line,) = shown(record("session.failed", {"message": "<html>\n  <b>\x1b[2Jno\x07\x9b1m"}))
     assert line.endswith(r"<html> <b>\x1b[2Jno\x07\x9b1m")
+
+
+@pytest.mark.parametrize("name", sorted({*KEY_EVENTS, *PROVIDER_EVENTS}))
+def test_no_name_that_a_provider_uses_can_end_a_call(name: str) -> None:
+    """Its message may have the name of a record of ours, or lack whatever others of its name have."""
+    shown(attrs.evolve(record(name, {"type": name}), direction="received"))
 
 
 def test_an_error_of_the_provider_is_told_in_words() -> None:

@@ -16,6 +16,7 @@ import trio
 
 from voxpipe.audio import AudioFormat
 from voxpipe.config import structure_config
+from voxpipe.dialects import get_dialect
 from voxpipe.errors import ConfigError, VoxpipeError
 from voxpipe.gateway import Gateway
 from voxpipe.leg import LegOutcome
@@ -93,7 +94,7 @@ async def run_demo(plan: DemoPlan, terminal: Terminal) -> Demo:
     async with trio.open_nursery() as nursery:
         provider = Provider(plan.dialect, (SCENARIOS[plan.scenario], PARROT))
         provider_host, provider_port = await nursery.start(provider.listen, HOST, 0)
-        gateway = _gateway(plan, f"ws://{provider_host}:{provider_port}/v1/realtime", terminal, outcomes)
+        gateway = _gateway(plan, f"ws://{provider_host}:{provider_port}{provider.path}", terminal, outcomes)
         async with trio.open_nursery() as serving:
             host, port = await serving.start(gateway.serve)
 
@@ -133,7 +134,7 @@ def judge(evidence: Evidence, plan: DemoPlan) -> list[Check]:
     checks = [
         _acknowledged(evidence),
         _went_on(evidence),
-        _in_order(evidence),
+        _in_order(evidence, get_dialect(plan.dialect).audio_type),
         _provider_heard(evidence),
         _caller_heard(evidence),
         _nothing_lost(evidence),
@@ -158,13 +159,13 @@ def _went_on(evidence: Evidence) -> Check:
     return Check("session held to the end", not (outcome.error or sessions["lost"]), outcome.reason + replaced)
 
 
-def _in_order(evidence: Evidence) -> Check:
+def _in_order(evidence: Evidence, audio_type: str) -> Check:
     name = "no audio before the acknowledgement"
     first: dict[tuple[str, str], int] = {}
     for number, record in enumerate(evidence.records, 1):
         first.setdefault((record.direction, record.event_type), number)
     ready = first.get(("local", "session.ready"))
-    appended = first.get(("sent", "input_audio_buffer.append"))
+    appended = first.get(("sent", audio_type))
     if appended is None:
         return Check(name, True, "no append in the log")
     return Check(

@@ -71,6 +71,7 @@ KEY_EVENTS: dict[str, tuple[str, Callable[[Data], str]]] = {
     "session.closed": ("", lambda data: data["because"]),
     "command.refused": ("yellow", lambda data: f"{data['command']}: {data['code']}: {data['message']}"),
     "command.unanswered": ("yellow", lambda data: f"{data['command']}: no {data['expected']}"),
+    "provider.warned": ("yellow", lambda data: f"{data['code']}: {data['message']}"),
     "audio.refused": ("red", _audio),
     "audio.suspect": ("yellow", lambda data: f"{data['side']}: {data['message']}"),
     "playout.started": ("cyan", lambda data: f"agent speaks, item {data['item_id']}"),
@@ -85,15 +86,18 @@ KEY_EVENTS: dict[str, tuple[str, Callable[[Data], str]]] = {
     "tool.cancelled": ("yellow", lambda data: f"{data['name']}: {data['because']}"),
     "uplink.overrun": ("yellow", lambda data: f"{data['total_frames']} frames of the caller dropped"),
     "records.lost": ("red", lambda data: f"{data['records']} records"),
-    "error.parsing": ("red", lambda data: data["message"]),
+}
+"""The records of our own worth a line, each with its style and its words; no line where there are no words."""
+PROVIDER_EVENTS: dict[str, tuple[str, Callable[[Data], str]]] = {
     "error": ("yellow", _fault),
+    "error.parsing": ("red", lambda data: str(data.get("message"))),
     "input_audio_buffer.speech_started": ("blue", lambda data: "caller speaks"),
     "input_audio_buffer.speech_stopped": ("blue", lambda data: "caller has spoken"),
     "conversation.item.input_audio_transcription.completed": ("blue", lambda data: f"caller: {data.get('transcript')}"),
     "response.output_audio_transcript.done": ("cyan", lambda data: f"agent: {data.get('transcript')}"),
     "response.audio_transcript.done": ("cyan", lambda data: f"agent: {data.get('transcript')}"),
 }
-"""The records worth a line, each with its style and its words; no line where there are no words."""
+"""What a provider said, or was taken to say, that is worth a line; of what it holds nothing can be relied upon."""
 STORMY = frozenset({"uplink.overrun", "playout.overrun", "playout.underrun", "playout.slip", "audio.refused"})
 """What may come fifty times a second while something is wrong: a line a second of each will do."""
 STORM_INTERVAL_NS = 1_000_000_000
@@ -119,7 +123,10 @@ class Terminal:
         """Print a line for a key record; the others are in the log."""
         if record.event_type == "leg.summary":
             self._forget(record.leg)
-        known = KEY_EVENTS.get(record.event_type)
+        # A provider may well use a name of ours for something else.
+        known = PROVIDER_EVENTS.get(record.event_type)
+        if known is None and record.direction == "local":
+            known = KEY_EVENTS.get(record.event_type)
         if known is None or record.direction == "sent" or self._is_storm(record):
             return
         style, words = known

@@ -267,10 +267,13 @@ def test_a_refusal_may_name_a_kind_of_command() -> None:
     assert isinstance(settled.error, CommandRefused)
 
 
-def test_a_warning_changes_nothing() -> None:
-    """It is in the log as it came."""
+def test_a_warning_is_noted_and_changes_nothing() -> None:
+    """Whatever the provider's own word for it is."""
     made = ready()
-    assert made.receive(WarningReported("SLOW_THINK_REQUEST", "The model is slow."), 0) == []
+    assert notes(made.receive(WarningReported("SLOW_THINK_REQUEST", "The model is slow."), 0)) == [
+        ("provider.warned", {"code": "SLOW_THINK_REQUEST", "message": "The model is slow."})
+    ]
+    assert made.state is READY
 
 
 # --- what was said before ---------------------------------------------------------------------------------------------

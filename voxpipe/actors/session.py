@@ -23,6 +23,7 @@ from voxpipe.actors.monotonic import now_ns
 from voxpipe.actors.one_shot import OneShot
 from voxpipe.actors.sink import SessionLog
 from voxpipe.audio import NS_PER_S, PTIME_MS, FormatPair
+from voxpipe.dialects.neutral import spell
 from voxpipe.errors import RemoteProtocolError, SessionError, describe_error
 from voxpipe.sansio.dialect import Wire
 from voxpipe.sansio.effects import (
@@ -41,6 +42,7 @@ from voxpipe.sansio.effects import (
 )
 from voxpipe.sansio.ledger import CutPoint
 from voxpipe.sansio.realtime import (
+    AudioReceived,
     Connected,
     ConnectionLost,
     Event,
@@ -237,12 +239,18 @@ class LiveSession:
             data = {"message": str(error), "type": wire["type"], "event": event_data}
             self._log.record("error.parsing", data, "received")
             return
+        events = self._reader.read(decoded)
         audio = getattr(decoded, "audio", None)
-        if isinstance(audio, bytes):
-            self._log_audio(wire, audio)
-        else:
+        if not isinstance(audio, bytes):
             self._log.record(wire["type"], wire, "received")
-        for event in self._reader.read(decoded):
+        elif not any(isinstance(event, AudioReceived) for event in events):
+            self._log_audio(wire, audio)
+        for event in events:
+            if isinstance(event, AudioReceived) and isinstance(audio, bytes):
+                self._log_audio(wire, audio)  # where it is among what was made of the message
+                audio = None
+            elif event is not decoded and (told := spell(event)) is not None:
+                self._log.record(*told)
             if isinstance(event, SpeechStopped) and event.audio_end_ms is not None:
                 after = max(0, math.ceil((self._sent_ms - event.audio_end_ms) / PTIME_MS))
                 while len(self._recent) > after:

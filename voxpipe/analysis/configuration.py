@@ -9,7 +9,7 @@ import attrs
 
 from voxpipe.analysis.events import LogEvent, dig, text_at
 from voxpipe.analysis.spelling import spelling_of
-from voxpipe.audio import AudioFormat, Encoding
+from voxpipe.audio import LINEAR_RATES_HZ, AudioFormat, Encoding
 from voxpipe.errors import RemoteProtocolError
 from voxpipe.sansio.dialect import overlay
 
@@ -99,7 +99,13 @@ def _format(data: dict[str, Any], side: str) -> AudioFormat | str:
         format_: AudioFormat | str = key.read(data)
     except RemoteProtocolError:
         return UNKNOWN
-    return format_
+    return _linear(dig(data, key.path)) or format_
+
+
+def _linear(wire: Any) -> AudioFormat | None:
+    """Read a format that only other providers have: PCM of another rate."""
+    rate_hz = wire.get("rate") if isinstance(wire, dict) and wire.get("type") == "audio/pcm" else None
+    return AudioFormat(Encoding.SLIN, rate_hz) if rate_hz in LINEAR_RATES_HZ else None
 
 
 def _voice(session: dict[str, Any]) -> str:

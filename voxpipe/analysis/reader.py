@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from voxpipe.analysis.events import LogEvent
+from voxpipe.analysis.foreign import Interpreter, interpreter_for
 from voxpipe.analysis.shapes import Shape, recognise
 from voxpipe.errors import RecordError
 from voxpipe.sansio.records import parse_object
@@ -47,6 +48,7 @@ class LogReader:
         self.started_at = ""
         """The first line's timestamp, as it is in the log."""
         self.shape: Shape | None = None
+        self._interpreter: Interpreter | None = None
         self._lenient = lenient
         self._on_progress = on_progress
 
@@ -57,7 +59,10 @@ class LogReader:
             for line in self._read_lines(file):
                 self.lines += 1
                 try:
-                    yield self._parse(line)
+                    event = self._parse(line)
+                    if self.lines == 1:
+                        self._interpreter = interpreter_for(event)
+                    yield event if self._interpreter is None else self._interpreter.see(event)
                 except RecordError as error:
                     first = first or error
                     if not line.endswith(b"\n") and len(line) < MAX_LINE_BYTES:

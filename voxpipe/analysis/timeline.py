@@ -133,6 +133,7 @@ WORTH: dict[str, tuple[str, Words]] = {
     "connection.closed": (SESSION, _say("connection closed")),
     "audiosocket.closed": (CALLER, _get("{}", "because")),
     "digits.entered": (CALLER, _get("entered {} ({} digits, {}), for {}", "digits", "count", "because", "to")),
+    "provider.warned": (FAULTS, _get("the provider warns: {} {}", "code", "message")),
     "digits.unsent": (FAULTS, _get("{} digits were told to nobody: {}", "count", "because")),
     "voice.started": (CALLER, _say("voice begins, heard here")),
     "voice.stopped": (CALLER, _say("voice ends, heard here")),

@@ -39,6 +39,7 @@ from voxpipe.sansio.dialect import (
     Dialect,
     EventSpelling,
     Key,
+    View,
     Wire,
     as_text,
     optional_text,
@@ -220,6 +221,58 @@ COMMANDS: dict[type, Any] = {
     },
 }
 
+# --- how a log's reader sees it ---------------------------------------------------------------------------------------
+
+
+def _seen_session(wire: Wire, _asked: Wire) -> Wire:
+    audio, agent = wire.get("audio", {}), wire.get("agent", {})
+    agent = agent if isinstance(agent, dict) else {}
+    heard = _model(agent.get("listen"))
+    uplink = {"format": seen_format(audio.get("input")), "transcription": {"model": heard} if heard else None}
+    downlink = {"format": seen_format(audio.get("output")), "voice": _model(agent.get("speak"))}
+    uplink["turn_detection"] = {"type": "the provider's own"}
+    return {"session": {"model": _model(agent.get("think")), "audio": {"input": uplink, "output": downlink}}}
+
+
+def _model(part: Any) -> str | None:
+    part = part[0] if isinstance(part, list) and part else part
+    provider = part.get("provider", {}) if isinstance(part, dict) else {}
+    return provider.get("model", provider.get("model_id")) if isinstance(provider, dict) else None
+
+
+def seen_format(wire: Any) -> Wire | None:
+    """Say in the reference's words what format is meant."""
+    if not isinstance(wire, dict):
+        return None
+    names = {"linear16": "audio/pcm", "mulaw": "audio/pcmu", "alaw": "audio/pcma"}
+    name = names.get(str(wire.get("encoding")), str(wire.get("encoding")))
+    return {"type": name, "rate": wire.get("sample_rate")}
+
+
+def _seen_confirmation(wire: Wire, asked: Wire) -> Wire:
+    return _seen_session({**asked, **wire}, asked) if "audio" in wire else {"session": asked}
+
+
+VIEWS = {
+    "Settings": View("session.update", _seen_session),
+    "SettingsApplied": View("session.updated", _seen_confirmation),
+    "Welcome": View("session.opened"),
+    "Error": View(
+        "error",
+        lambda wire, _: {
+            "error": {"type": "error", "code": wire.get("code"), "message": wire.get("description")},
+        },
+    ),
+    "InjectAgentMessage": View("response.create"),
+    "InjectUserMessage": View("response.create"),
+    "FunctionCallResponse": View(
+        "conversation.item.create",
+        lambda wire, _: {
+            "item": {"type": "function_call_output", "call_id": wire.get("id"), "output": wire.get("content")}
+        },
+    ),
+}
+
 EXPIRED = frozenset(
     {
         "ASR_CONNECTION_CLOSED",
@@ -283,6 +336,7 @@ DEEPGRAM = Dialect(
     keepalive={"type": "KeepAlive"},
     keepalive_s=5.0,
     reader=Responses,
+    views=VIEWS,
 )
 """``fatal_codes``: errors which other formats would not mend; all errors end a session here. ``session_limit_s``: the
 server ends one after two hours. ``keepalive_s``: it wants one within 8 s, and was seen to close at 10."""

@@ -38,6 +38,7 @@ from voxpipe.sansio.dialect import (
     EventSpelling,
     Key,
     Mark,
+    View,
     Wire,
     as_number,
     base64_bytes,
@@ -160,6 +161,28 @@ COMMANDS: dict[type, Any] = {
     },
 }
 
+
+def _seen_session(wire: Wire, _asked: Wire) -> Wire:
+    session = wire.get("session", {})
+    audio = session.get("audio", {})
+    format_, voice = audio.get("format"), audio.get("output", {}).get("voice")
+    uplink = {"format": format_, "turn_detection": OWN_TURNS, "transcription": {"model": "its own"}}
+    downlink = {"format": format_, "voice": voice}
+    return {"session": {**session, "audio": {"input": uplink, "output": downlink}}}
+
+
+OWN_TURNS = {"type": "the model's own", "silence_duration_ms": 0}
+"""The caller's turn ends with its last word: no silence is waited for."""
+
+VIEWS = {
+    "session.start": View("session.update", _seen_session),
+    "session.started": View("session.updated", _seen_session),
+    "session.closed": View("session.ended"),
+    "session.instructions.append": View("response.create"),
+    "session.commentary.append": View("response.create"),
+    "response.item.create": View("conversation.item.create"),
+}
+
 EXPIRED = frozenset({"closed: expired", "closed: connection_lost"})
 
 OPENAI_LIVE = Dialect(
@@ -218,6 +241,7 @@ OPENAI_LIVE = Dialect(
     farewell={"type": "session.close"},
     farewell_answer="session.closed",
     reader=Turns,
+    views=VIEWS,
 )
 """``fills_gaps_s``: the model speaks only while audio comes in. ``recall_chars``: 500 tokens are the limit.
 ``session_limit_s``: sessions were seen to end after two hours."""

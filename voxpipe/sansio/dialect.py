@@ -109,6 +109,17 @@ class EventSpelling:
     fields: Mapping[str, Key] = attrs.field(factory=dict)
 
 
+@attrs.frozen
+class View:
+    """How a log's reader sees a message of a provider that has other words: as which of the reference dialect's.
+
+    ``make`` gets the message and the session that was asked for last, in the reference's words.
+    """
+
+    wire_type: str
+    make: Callable[[Wire, Wire], Wire] = lambda wire, _asked: wire
+
+
 def as_text(value: object) -> str:
     """Take text; ``ValueError`` for anything else, which could not serve as an id."""
     if not isinstance(value, str):
@@ -163,6 +174,9 @@ class Dialect:
     long, since the provider takes its time from that. ``one_format``: both directions have the same. ``recall_chars``
     is the longest piece in which it can be told what was said before, if there is one. ``farewell`` asks it to end a
     session, which it says by ``farewell_answer``.
+
+    ``views`` is for those who read a log: messages by type, sent and received. What a ``reader`` made of messages is in
+    the log besides, in the reference dialect's words.
     """
 
     name: str
@@ -196,6 +210,7 @@ class Dialect:
     farewell: Wire | None = None
     farewell_answer: str = ""
     reader: Callable[[], Reader] = Reader
+    views: Mapping[str, View] = attrs.field(factory=dict)
 
     def supports(self, command: type) -> bool:
         """Tell whether the provider has a word for a command."""

@@ -81,6 +81,7 @@ from voxpipe.sansio.realtime import (
     Superseded,
     TookOver,
     ToolCallWithdrawn,
+    WarningReported,
 )
 from voxpipe.sansio.session_parts import SessionParts
 from voxpipe.sansio.tool_words import ToolAnswered, ToolCallRequested
@@ -296,6 +297,9 @@ class Session(SessionParts):
         refused = self._commands.refuse(event)
         self._turns.refuse(refused, event, busy=event.code in self._dialect.busy_codes)
         self._go_on()
+
+    def _warn(self, event: WarningReported) -> None:
+        self._note("provider.warned", {"code": event.code, "message": event.message})
 
     def _is_fatal(self, event: ErrorReported) -> bool:
         return event.fatal or event.code in self._dialect.fatal_codes

@@ -62,6 +62,7 @@ from voxpipe.sansio.realtime import (
     TurnGivenUp,
     VoiceRequested,
     WarningDue,
+    WarningReported,
 )
 from voxpipe.sansio.tool_words import SendToolResult, ToolAnswered, ToolCallRequested
 from voxpipe.sansio.voice_words import HoldOver, VoiceStarted, VoiceStopped
@@ -113,6 +114,7 @@ def _audio(state: State) -> dict[type, Transition]:
         SpeechStopped: _stay(state, "_take_turn"),
         AudioCleared: _stay(state, "_acknowledge"),
         CommandAcknowledged: _stay(state, "_acknowledge"),
+        WarningReported: _stay(state, "_warn"),
         SessionUpdated: Transition("_compare", (state, FAILED)),
         ErrorReported: Transition("_survive", (state, FAILED)),
         ConnectionLost: Transition("_lose", (FAILED,)),
@@ -127,6 +129,7 @@ def _unconfirmed(state: State) -> dict[type, Transition]:
         ResponseCreated: _stay(state, "_begin_unconfirmed"),
         ResponseDone: _stay(state, "_finish_unconfirmed"),
         AudioReceived: _stay(state, "_refuse"),
+        WarningReported: _stay(state, "_warn"),
         ConnectionLost: Transition("_lose", (FAILED,)),
         LegEnded: Transition("_end", (CLOSED,)),
         DrainRequested: Transition("_end", (CLOSED,)),

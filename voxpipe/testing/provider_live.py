@@ -204,7 +204,7 @@ def _session(asked: Json) -> Json:
     format_ = asked["audio"]["format"]
     wire = format_ if format_["type"] == "audio/pcm" else {"type": format_["type"]}
     output: dict[str, Any] = {"format": wire, **asked["audio"].get("output", {})}
-    known = {key: value for key, value in asked.items() if key not in ("audio", "model")}
+    known = {key: value for key, value in asked.items() if key != "audio"}
     return {**known, "audio": {"input": {"format": wire}, "output": output}}
 
 

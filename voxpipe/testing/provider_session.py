@@ -65,7 +65,7 @@ class SessionConfiguration:
         for direction in ("input", "output"):
             if refusal := self._refuse_format(audio.get(direction, {}), ("audio", direction, "format")):
                 return refusal
-        if "model" in patch and patch["model"] != self._identity["model"]:
+        if self._spelling.needs_model and "model" in patch and patch["model"] != self._identity["model"]:
             text = f"Invalid value: the model of a session cannot change from '{self._identity['model']}'."
             return Refusal("invalid_value", text, "session.model")
         return self.refuse_voice(audio.get("output", {}), spoken=spoken)
@@ -87,6 +87,8 @@ class SessionConfiguration:
 
     def merge(self, patch: Json) -> None:
         """Change the keys that are present; null clears."""
+        if not self._spelling.needs_model:
+            self._identity["model"] = patch.get("model", self._identity["model"])
         audio = patch.get("audio", {})
         for direction in ("input", "output"):
             present = copy.deepcopy(audio.get(direction, {}))
