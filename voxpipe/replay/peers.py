@@ -7,7 +7,6 @@ import itertools
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import attrs
 import trio
 import trio.testing
 
@@ -26,26 +25,18 @@ from voxpipe.replay.tape import (
     TapedTool,
     ToolEnded,
 )
+from voxpipe.replay.wire import Line, ProviderLine
 from voxpipe.sansio.tool_words import ToolSchema
 from voxpipe.tools import Tool
-from voxpipe.websocket import WebSocket, WebSocketClosed, receive_upgrade
 
 SLIP_NS = 150_000_000
 """A frame that left later than this after its time belongs to a later stretch of speech."""
 
 
-@attrs.define(eq=False)
-class _Connection:
-    """One connection to the provider, once it is open."""
-
-    stream: trio.abc.Stream
-    websocket: WebSocket | None = None
-
-
 class TapedPeers:
     """All who took part in the call besides the leg, which gets its end of ``line`` and the rest as surroundings."""
 
-    def __init__(self, tape: Tape, line: trio.abc.Stream, nursery: trio.Nursery) -> None:
+    def __init__(self, tape: Tape, line: Line, nursery: trio.Nursery) -> None:
         self.drain = trio.Event()
         self.tools = [
             _TapedTool(schema, [call for call in tape.tools if call.name == schema["name"]])
@@ -56,7 +47,7 @@ class TapedPeers:
         self._line = line
         self._nursery = nursery
         self._taped = iter(tape.connections)
-        self._connections: list[_Connection | None] = []
+        self._connections: list[ProviderLine | None] = []
         self._control: LegControl | None = None
 
     def start(self, control: LegControl) -> None:
@@ -71,17 +62,7 @@ class TapedPeers:
             if each.t_ns == before_ns or isinstance(each.event, ProviderSent):
                 await trio.testing.wait_all_tasks_blocked()  # a connection of this instant is open by then
             before_ns = each.t_ns
-            # Whoever it is for may be gone now, though not then: the comparison tells.
-            with contextlib.suppress(WebSocketClosed, trio.BrokenResourceError, trio.ClosedResourceError):
-                await self._do(each.event)
-
-    async def listen(self) -> None:
-        """Take all that is written to the leg."""
-        try:
-            async for _ in self._line:
-                pass
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            pass
+            self._do(each.event)
 
     async def dial(self, _host: str, _port: int) -> trio.abc.Stream:
         """Open the next connection when it was opened, or fail when it failed."""
@@ -91,29 +72,27 @@ class TapedPeers:
             await sleep_until_ns(taped.failed_ns or 0)
             raise OSError("not opened then")
         await sleep_until_ns(taped.opened_ns)
-        ours, theirs = trio.testing.memory_stream_pair()
-        connection = _Connection(theirs)
+        connection = ProviderLine()
         self._connections.append(connection)
-        self._nursery.start_soon(_serve, connection)
-        return ours
+        return connection
 
-    async def _do(self, event: Event) -> None:
+    def _do(self, event: Event) -> None:
+        # Whoever it is for may be gone now, though not then: the comparison tells.
         match event:
             case PhoneSent(None):
-                await self._line.aclose()
+                self._line.end()
             case PhoneSent(bytes(message)):
-                await self._line.send_all(message)
+                self._line.say(message)
             case ProviderSent(number, message):
-                if (websocket := self._websocket(number)) is not None:
-                    await websocket.send_message(message)
+                if (connection := self._connection(number)) is not None:
+                    connection.say_message(message)
             case ProviderClosed(number, code, reason):
-                websocket = self._websocket(number)
-                if websocket is not None and code in (1005, 1006):
-                    connection = self._connections[number - 1]
-                    assert connection is not None
-                    await trio.aclose_forcefully(connection.stream)
-                elif websocket is not None:
-                    self._nursery.start_soon(websocket.aclose, code, reason)
+                if (connection := self._connection(number)) is None:
+                    pass
+                elif code in (1005, 1006):
+                    connection.end()
+                else:
+                    connection.close(code, reason)
             case ToolEnded():
                 for tool in self.tools:
                     tool.end(event)
@@ -123,24 +102,8 @@ class TapedPeers:
             case Drained():
                 self.drain.set()
 
-    def _websocket(self, number: int) -> WebSocket | None:
-        connection = self._connections[number - 1] if number <= len(self._connections) else None
-        return None if connection is None else connection.websocket
-
-
-async def _serve(connection: _Connection) -> None:
-    try:
-        async with trio.open_nursery() as nursery:
-            connection.websocket = await (await receive_upgrade(nursery, connection.stream)).accept()
-            try:
-                while True:
-                    await connection.websocket.get_message()
-            except WebSocketClosed:
-                nursery.cancel_scope.cancel()
-    except* (WebSocketClosed, trio.BrokenResourceError, trio.ClosedResourceError):
-        pass
-    finally:
-        await trio.aclose_forcefully(connection.stream)
+    def _connection(self, number: int) -> ProviderLine | None:
+        return self._connections[number - 1] if number <= len(self._connections) else None
 
 
 async def _ask(control: LegControl, request: Requested) -> None:

@@ -17,6 +17,7 @@ from voxpipe.leg import run_leg
 from voxpipe.replay.compare import Replay, compare
 from voxpipe.replay.peers import TapedPace, TapedPeers
 from voxpipe.replay.tape import Tape, read_tape
+from voxpipe.replay.wire import Line
 from voxpipe.sansio.records import AudioMode, Record
 
 GRACE_S = 30.0
@@ -57,9 +58,8 @@ async def _run(tape: Tape, folder: str, on_progress: Callable[[float], None]) ->
     mode: AudioMode = "inline" if tape.config.log.audio == "inline" else "digest"
     config = attrs.evolve(tape.config, log=attrs.evolve(tape.config.log, dir=folder, audio=mode))
     async with trio.open_nursery() as nursery:
-        line, leg = trio.testing.memory_stream_pair()
-        peers = TapedPeers(tape, line, nursery)
-        nursery.start_soon(peers.listen)
+        leg = Line()
+        peers = TapedPeers(tape, leg, nursery)
         nursery.start_soon(peers.conduct)
         given = Surroundings(
             dial=peers.dial,
