@@ -12,7 +12,7 @@ import trio.testing
 
 from voxpipe.actors.leg_control import LegControl
 from voxpipe.actors.monotonic import sleep_until_ns
-from voxpipe.errors import SessionError
+from voxpipe.errors import AudioError, SessionError
 from voxpipe.replay.tape import (
     Drained,
     Event,
@@ -34,9 +34,12 @@ SLIP_NS = 150_000_000
 
 
 class TapedPeers:
-    """All who took part in the call besides the leg, which gets its end of ``line`` and the rest as surroundings."""
+    """All who took part in the call besides the leg, which gets ``line`` and the rest as surroundings.
 
-    def __init__(self, tape: Tape, line: Line, nursery: trio.Nursery) -> None:
+    ``place`` tells where a WAV file is today that was played then.
+    """
+
+    def __init__(self, tape: Tape, line: Line, nursery: trio.Nursery, place: Callable[[str], str]) -> None:
         self.drain = trio.Event()
         self.tools = [
             _TapedTool(schema, [call for call in tape.tools if call.name == schema["name"]])
@@ -45,6 +48,7 @@ class TapedPeers:
         ]
         self._inputs = tape.inputs
         self._line = line
+        self._place = place
         self._nursery = nursery
         self._taped = iter(tape.connections)
         self._connections: list[ProviderLine | None] = []
@@ -98,7 +102,7 @@ class TapedPeers:
                     tool.end(event)
             case Requested():
                 assert self._control is not None
-                self._nursery.start_soon(_ask, self._control, event)
+                self._nursery.start_soon(_ask, self._control, event, self._place)
             case Drained():
                 self.drain.set()
 
@@ -106,13 +110,15 @@ class TapedPeers:
         return self._connections[number - 1] if number <= len(self._connections) else None
 
 
-async def _ask(control: LegControl, request: Requested) -> None:
-    ask: dict[str, Callable[[], Awaitable[None]]] = {
+async def _ask(control: LegControl, request: Requested, place: Callable[[str], str]) -> None:
+    ask: dict[str, Callable[[], Awaitable[object]]] = {
         "say": lambda: control.say(request.text),
         "instruct": lambda: control.instruct(request.text),
         "hang_up": control.hang_up,
+        "play": lambda: control.play(place(request.text)),
     }
-    with contextlib.suppress(SessionError):  # it was refused then as now, or the comparison tells
+    # It was refused then as now, or the file is another one today: the comparison tells.
+    with contextlib.suppress(SessionError, AudioError):
         await ask[request.what]()
 
 

@@ -1,0 +1,265 @@
+"""Logs as production leaves them, again: from far away, broken off, incomplete, or not ours."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+import trio
+from command import run
+from replayed import replayed
+from trio.testing import MockClock
+from virtual_call import CallMaker, Script, VirtualCall, silence, tone
+
+from voxpipe.actors.leg_control import LegControl
+from voxpipe.audio import SLIN8
+from voxpipe.config import Config
+from voxpipe.context import LegContext, prepare
+from voxpipe.errors import AudioError, RecordError
+from voxpipe.replay.tape import NotReplayable
+from voxpipe.sansio.ledger import CutPoint, Ledger
+from voxpipe.testing.scenario import SCENARIOS, Pace
+from voxpipe.wav import write_wav
+
+ONE_TURN = Script(audio=tone(1000) + silence(4000))
+BARGE_IN = Script(audio=tone(4000) + silence(2900) + tone(700) + silence(3000))
+LONG = attrs.evolve(SCENARIOS["parrot"], pace=Pace(speed=3))
+SIDECAR = {"audio": "sidecar"}
+
+
+def log_of(call: VirtualCall) -> Path:
+    """The log of a call."""
+    assert call.outcome.log is not None
+    return call.outcome.log
+
+
+def change(log: Path, edit: Callable[[list[dict[str, Any]]], None]) -> None:
+    """Edit the records of a log."""
+    records = [json.loads(line) for line in log.read_text().splitlines()]
+    edit(records)
+    log.write_text("".join(json.dumps(record) + "\n" for record in records))
+
+
+# --- where the provider was -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("url", ["", "wss://api.openai.com/v1/realtime", "[redacted]"])
+async def test_a_provider_reached_by_tls(autojump_clock: MockClock, make_call: CallMaker, url: str) -> None:
+    """As every call to a real one is: nobody has its certificate now, and what is secret in a URL is not in the log."""
+    log = log_of(await make_call(ONE_TURN, log=SIDECAR))
+
+    def elsewhere(records: list[dict[str, Any]]) -> None:
+        records[0]["event_data"]["config"]["provider"]["url"] = url
+
+    change(log, elsewhere)
+    replay = replayed(log)
+    assert replay.identical, str(replay.difference)
+
+
+# --- logs that break off ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("share", [0.2, 0.45, 0.6, 0.8, 0.95])
+@pytest.mark.parametrize(("script", "scenario"), [(BARGE_IN, LONG), (ONE_TURN, "vanish")], ids=["barge-in", "vanish"])
+async def test_the_log_of_a_process_that_was_killed(
+    autojump_clock: MockClock, make_call: CallMaker, script: Script, scenario: Any, share: float
+) -> None:
+    """It breaks off anywhere: identical as far as it goes, and said to be no whole call."""
+    log = log_of(await make_call(script, (scenario, "parrot"), log=SIDECAR))
+    content = log.read_bytes()
+    log.write_bytes(content[: round(len(content) * share)])
+    replay = replayed(log)
+    assert replay.identical, str(replay.difference)
+    assert not replay.whole
+
+
+async def test_a_difference_before_the_log_breaks_off(
+    autojump_clock: MockClock, make_call: CallMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is in the log counts, though its end is not: another cut is named."""
+    call = await make_call(BARGE_IN, LONG, log=SIDECAR)
+    (cut_at,) = call.of("playout.cut")
+    lines = log_of(call).read_bytes().splitlines(keepends=True)
+    log_of(call).write_bytes(b"".join(lines[: cut_at.seq + 20]))
+    cut = Ledger.cut
+
+    def late(self: Ledger) -> CutPoint:
+        point = cut(self)
+        return attrs.evolve(point, begun=tuple(attrs.evolve(p, played_ms=p.played_ms + 1) for p in point.begun))
+
+    monkeypatch.setattr(Ledger, "cut", late)
+    difference = replayed(log_of(call)).difference
+    assert difference is not None
+    assert difference.line_no == cut_at.seq + 1
+
+
+async def test_what_comes_too_many_before_the_log_breaks_off(autojump_clock: MockClock, make_call: CallMaker) -> None:
+    """A command that is not in the log, well before its end, is a difference."""
+    log = log_of(await make_call(Script(audio=silence(4000)), session={"greeting": "Say hello."}, log=SIDECAR))
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join(line for line in lines[:-1] if b'"event_type":"response.create"' not in line))
+    difference = replayed(log).difference
+    assert difference is not None
+    assert difference.now.startswith("response.create")
+
+
+# --- announced calls --------------------------------------------------------------------------------------------------
+
+
+async def test_an_announced_call(autojump_clock: MockClock, make_call: CallMaker) -> None:
+    """With its own instructions, a name that is redacted, and only the tools that were allowed to it."""
+
+    def announce(config: Config) -> LegContext:
+        tree = {"instructions": "Greet {name}.", "variables": {"name": "Genoveva"}, "tools": ["wait"]}
+        return prepare(tree, config, frozenset(config.tools.builtin))
+
+    call = await make_call(ONE_TURN, announce=announce, tools={"builtin": ["hang_up", "wait"]}, log=SIDECAR)
+    assert b"Genoveva" not in log_of(call).read_bytes()
+    replay = replayed(log_of(call))
+    assert replay.identical, str(replay.difference)
+
+
+# --- prompts ----------------------------------------------------------------------------------------------------------
+
+
+def prompt(path: Path) -> Path:
+    """A WAV file of a second."""
+    path.parent.mkdir(exist_ok=True)
+    write_wav(path, tone(1000, frequency_hz=700), SLIN8)
+    return path
+
+
+async def test_a_file_that_a_program_played(autojump_clock: MockClock, make_call: CallMaker, tmp_path: Path) -> None:
+    """control.play() is what came in then, and comes in again."""
+    note = prompt(tmp_path / "note.wav")
+
+    async def act(control: LegControl) -> None:
+        await trio.sleep(1)
+        await control.play(note)
+
+    call = await make_call(Script(audio=silence(4000)), on_start=act, log=SIDECAR)
+    assert len(call.of("audiosocket.sent")) == 50
+    replay = replayed(log_of(call))
+    assert replay.identical, str(replay.difference)
+
+
+async def test_a_file_that_was_played_and_is_gone(
+    autojump_clock: MockClock, make_call: CallMaker, tmp_path: Path
+) -> None:
+    """It is named with the line where it was played; a copy beside the log will do, and goes first."""
+    hello = prompt(tmp_path / "there" / "hello.wav")
+    call = await make_call(ONE_TURN, leg={"welcome_wav": str(hello)}, log=SIDECAR)
+    (played,) = call.of("leg.welcome_wav")
+    copy = log_of(call).with_suffix(".prompt-1.wav")
+    copy.write_bytes(hello.read_bytes())
+    hello.write_bytes(b"another file")
+    assert replayed(log_of(call)).identical
+    hello.unlink()
+    assert replayed(log_of(call)).identical
+    copy.unlink()
+    with pytest.raises(NotReplayable, match=rf"line {played.seq + 1}: expected the WAV file .*hello\.wav"):
+        replayed(log_of(call))
+
+
+async def test_a_file_that_was_not_there_then(autojump_clock: MockClock, make_call: CallMaker, tmp_path: Path) -> None:
+    """What could not be played then is not played now, though it is there."""
+    call = await make_call(ONE_TURN, leg={"welcome_wav": str(tmp_path / "hello.wav")}, log=SIDECAR)
+    prompt(tmp_path / "hello.wav")
+    replay = replayed(log_of(call))
+    assert replay.identical, str(replay.difference)
+
+
+async def test_a_saved_test_has_all_it_needs(autojump_clock: MockClock, make_call: CallMaker, tmp_path: Path) -> None:
+    """Log, audio and prompts, whatever the log is called, and nothing else; it goes on without the originals."""
+    hello = prompt(tmp_path / "there" / "hello.wav")
+    log = log_of(await make_call(ONE_TURN, leg={"welcome_wav": str(hello)}, log=SIDECAR))
+    for path in list(log.parent.glob(f"{log.stem}*")):
+        path.rename(tmp_path / path.name.replace(log.stem, 'a "call" [1]'))
+    moved, test = tmp_path / 'a "call" [1].jsonl', tmp_path / "saved" / "test_call.py"
+    moved.with_suffix(".caller-heard.wav").write_bytes(b"not needed")
+    done = await trio.to_thread.run_sync(lambda: run("replay", moved, "--save-test", test))
+    assert done.returncode == 0, done.stdout + done.stderr
+    kept = [f'a "call" [1].{rest}' for rest in ("downlink.wav", "jsonl", "prompt-1.wav", "uplink.wav")]
+    assert sorted(path.name for path in test.parent.iterdir()) == [*kept, "test_call.py"]
+    hello.unlink()
+    names: dict[str, Any] = {"__file__": str(test)}
+    exec(compile(test.read_text(), str(test), "exec"), names)
+    assert replayed(test.parent / moved.name).identical
+    assert names["test_the_call_comes_out_as_it_did"].__doc__
+
+
+# --- what is no whole log of ours -------------------------------------------------------------------------------------
+
+
+async def test_records_that_were_lost_are_named(autojump_clock: MockClock, make_call: CallMaker) -> None:
+    """A call of which the log lacks some cannot be replayed: the line that says so."""
+    log = log_of(await make_call(ONE_TURN, log=SIDECAR))
+
+    def lose(records: list[dict[str, Any]]) -> None:
+        records[30] |= {"event_type": "records.lost", "event_data": {"records": 7}, "direction": "local"}
+
+    change(log, lose)
+    with pytest.raises(NotReplayable, match="line 31: expected all records, got 7 lost here"):
+        replayed(log)
+
+
+@pytest.mark.parametrize(
+    ("event_type", "data"),
+    [
+        ("connection.closed", {}),
+        ("audiosocket.received", {"message_type": "audio", "audio": 7}),
+        ("audiosocket.received", {}),
+        ("leg.format", {"uplink": "slin7"}),
+        ("tool.called", {"name": "x"}),
+        ("connection.opened", None),
+    ],
+)
+async def test_records_of_another_kind_are_named(
+    autojump_clock: MockClock, make_call: CallMaker, event_type: str, data: dict[str, Any] | None
+) -> None:
+    """A record that is one, and not as this version writes it: the line, and no traceback."""
+    log = log_of(await make_call(ONE_TURN, log=SIDECAR))
+
+    def spoil(records: list[dict[str, Any]]) -> None:
+        records[2] |= {"event_type": event_type, "event_data": data or {}, "direction": "received", "session": 9}
+
+    change(log, spoil)
+    with pytest.raises(NotReplayable, match="line 3: expected"):
+        replayed(log)
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (lambda first: first["event_data"].pop("config"), "line 1: expected leg.started with the configuration"),
+        (lambda first: first["event_data"]["config"].pop("log"), "line 1: expected audio beside the log"),
+        (lambda first: first["event_data"]["config"].update(log=7), "line 1: expected a configuration"),
+        (lambda first: first["event_data"].update(config=[]), "line 1: expected a configuration"),
+        (lambda first: first.update(leg="x"), "line 1: expected a configuration and a leg"),
+        (lambda first: first.update(v=2), "line 1: expected schema version 1, got 2"),
+    ],
+)
+async def test_a_log_of_another_version_says_so(
+    autojump_clock: MockClock, make_call: CallMaker, edit: Callable[[dict[str, Any]], None], words: str
+) -> None:
+    """Its first line tells: what was expected there, and no traceback."""
+    log = log_of(await make_call(ONE_TURN, log=SIDECAR))
+    change(log, lambda records: edit(records[0]))
+    with pytest.raises(RecordError, match=words):
+        replayed(log)
+
+
+async def test_audio_that_is_gone_or_empty(autojump_clock: MockClock, make_call: CallMaker) -> None:
+    """A file of nothing is no WAV file, and one that is missing is missing."""
+    sidecar = log_of(await make_call(ONE_TURN, log=SIDECAR)).with_suffix(".uplink.wav")
+    log = sidecar.with_name(sidecar.name.replace(".uplink.wav", ".jsonl"))
+    sidecar.write_bytes(b"")
+    with pytest.raises(AudioError, match=r"uplink\.wav: expected a WAV file, got an empty one"):
+        replayed(log)
+    sidecar.unlink()
+    with pytest.raises(FileNotFoundError):
+        replayed(log)
