@@ -189,7 +189,12 @@ def _read(path: Path) -> Iterator[tuple[int, Record]]:
     for line_no, line in enumerate(lines, 1):
         if line_no == len(lines) and not line.endswith(b"\n"):
             return  # torn by the end of the process
-        yield line_no, parse_line(line, line_no)
+        try:
+            yield line_no, parse_line(line, line_no)
+        except RecordError as error:
+            if line_no > 1:
+                raise
+            raise NotReplayable(1, f"expected a log that voxpipe wrote: {error.reason}") from None
 
 
 def _audio(record: Record) -> bool:
@@ -248,7 +253,10 @@ def _event(record: Record, format_: AudioFormat | None, dialect: Dialect, audio:
     if kind == "audiosocket.received":
         return _phone_sent(data, format_, audio, line_no)
     if kind == "connection.closed":
-        return ProviderClosed(record.session or 1, data["code"], data["reason"])
+        code, reason = data["code"], data["reason"]
+        if code not in range(1000, 5000) or not isinstance(reason, str):
+            raise ValueError(f"no way to close a WebSocket: {code!r}, {reason!r}")
+        return ProviderClosed(record.session or 1, code, reason)
     if record.direction == "received" and data.get("type") == kind:
         return ProviderSent(record.session or 1, _wire(record, dialect, audio, line_no))
     if kind in ("tool.answered", "tool.failed"):
