@@ -15,13 +15,19 @@ from replayed import replayed
 from trio.testing import MockClock
 from virtual_call import CallMaker, Script, VirtualCall, silence, tone
 
+from voxpipe.actors.audiosocket_leg import AudioSocketLeg
 from voxpipe.actors.leg_control import LegControl
+from voxpipe.actors.monotonic import now_ns
 from voxpipe.audio import SLIN8
 from voxpipe.config import Config
 from voxpipe.context import LegContext, prepare
 from voxpipe.errors import AudioError, RecordError
-from voxpipe.replay.tape import NotReplayable
+from voxpipe.replay.peers import TapedPace
+from voxpipe.replay.tape import NotReplayable, read_tape
+from voxpipe.replay.wire import Line
 from voxpipe.sansio.ledger import CutPoint, Ledger
+from voxpipe.testing import load_speech
+from voxpipe.testing.caller_run import SPEECH
 from voxpipe.testing.scenario import SCENARIOS, Pace
 from voxpipe.wav import write_wav
 
@@ -105,6 +111,50 @@ async def test_what_comes_too_many_before_the_log_breaks_off(autojump_clock: Moc
     difference = replayed(log).difference
     assert difference is not None
     assert difference.now.startswith("response.create")
+
+
+# --- machines that were slow ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("voice", [{}, {"detect": "on"}], ids=["cut", "held"])
+async def test_a_frame_on_its_way_when_the_caller_spoke(
+    autojump_clock: MockClock, make_call: CallMaker, monkeypatch: pytest.MonkeyPatch, voice: dict[str, str]
+) -> None:
+    """Taken before the cut and written after it, as on real sockets: it is neither dropped nor missing."""
+    write_frame = AudioSocketLeg.write_frame
+
+    async def slowly(self: AudioSocketLeg, *args: Any) -> None:
+        await trio.sleep(0.017)
+        await write_frame(self, *args)
+
+    with monkeypatch.context() as slow:
+        slow.setattr(AudioSocketLeg, "write_frame", slowly)
+        said = load_speech(SPEECH, SLIN8) + silence(3000)
+        script = Script(audio=said) if voice else BARGE_IN
+        call = await make_call(script, LONG, voice=voice, log=SIDECAR)
+    (cut,) = call.data("playout.cut")
+    received, played = (sum(part[name] for part in cut["begun"]) for name in ("received_samples", "played_samples"))
+    assert voice or received - played - cut["dropped_samples"] == 160
+    replay = replayed(log_of(call))
+    assert replay.identical, str(replay.difference)
+
+
+@pytest.mark.parametrize(
+    ("number", "due_ms", "expected_ns"),
+    [(0, 2, 8_000_000), (0, 8, 8_000_000), (0, 9, 9_000_000), (1, 40, 45_000_001), (1, 300, 300_000_000)],
+)
+async def test_a_frame_leaves_when_it_left(
+    autojump_clock: MockClock, make_call: CallMaker, number: int, due_ms: int, expected_ns: int
+) -> None:
+    """If that was a little after its time; and behind a cut before which it was due and had not left."""
+    tape = read_tape(log_of(await make_call(Script(audio=silence(1000)), log=SIDECAR)))
+    begin_ns = now_ns()
+    tape = attrs.evolve(tape, frames_ns=(begin_ns + 8_000_000,), stops_ns={1: begin_ns + 45_000_000})
+    pace = TapedPace(tape, Line())
+    for _ in range(number):
+        pace.note_written()
+    await pace.wait(begin_ns + due_ms * 1_000_000)
+    assert now_ns() - begin_ns == pytest.approx(expected_ns, abs=2)
 
 
 # --- announced calls --------------------------------------------------------------------------------------------------

@@ -125,8 +125,11 @@ async def _ask(control: LegControl, request: Requested, place: Callable[[str], s
 class TapedPace:
     """Lets each frame leave when it left then: the machine of then was late now and again, and cuts depend on it."""
 
-    def __init__(self, tape: Tape) -> None:
+    def __init__(self, tape: Tape, line: Line) -> None:
         self._frames_ns = tape.frames_ns
+        self._in_flight = tape.in_flight
+        self._stops_ns = tape.stops_ns
+        self._line = line
         self._number = 0
 
     def note_written(self) -> None:
@@ -134,9 +137,22 @@ class TapedPace:
         self._number += 1
 
     async def wait(self, due_ns: int) -> None:
-        """Wait until a frame is due, or until it left then, if that was a little later."""
-        then_ns = self._frames_ns[self._number] if self._number < len(self._frames_ns) else due_ns
-        await sleep_until_ns(then_ns if due_ns < then_ns < due_ns + SLIP_NS else due_ns)
+        """Wait until a frame is due, or until it left then, if that was a little later.
+
+        One that was cut or held on its way was taken when it was due, and it is its writing that took so long; one that
+        was due then and not taken yet is not taken before the cut.
+        """
+        number = self._number
+        then_ns = self._frames_ns[number] if number < len(self._frames_ns) else due_ns
+        stop_ns = self._stops_ns.get(number, due_ns)
+        if due_ns < stop_ns < due_ns + SLIP_NS:
+            due_ns = stop_ns + 1
+        elif due_ns < then_ns < due_ns + SLIP_NS:
+            if number in self._in_flight:
+                self._line.busy_until_ns = then_ns
+            else:
+                due_ns = then_ns
+        await sleep_until_ns(due_ns)
 
 
 class _TapedTool(Tool):

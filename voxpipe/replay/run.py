@@ -46,7 +46,8 @@ def replay_log(path: str | Path, *, on_progress: Callable[[float], None] = lambd
 async def _run(tape: Tape, prompts: Prompts, folder: str, on_progress: Callable[[float], None]) -> list[Record]:
     records: list[Record] = []
     end_ns, told_ns = max(tape.records[-1].t_ns, 1), 0
-    pace = TapedPace(tape)
+    leg = Line()
+    pace = TapedPace(tape, leg)
 
     def observe(record: Record) -> None:
         nonlocal told_ns
@@ -66,7 +67,6 @@ async def _run(tape: Tape, prompts: Prompts, folder: str, on_progress: Callable[
         provider=attrs.evolve(tape.config.provider, url=PROVIDER_URL, query={}, headers={}),
     )
     async with trio.open_nursery() as nursery:
-        leg = Line()
         peers = TapedPeers(tape, leg, nursery, prompts.of)
         nursery.start_soon(peers.conduct)
         given = Surroundings(

@@ -120,6 +120,10 @@ class Tape:
     schemas: tuple[dict[str, Any], ...]
     frames_ns: tuple[int, ...]
     """When each frame of the agent's was written."""
+    in_flight: frozenset[int]
+    """The frames that were on their way when the playout was cut or held: taken before, and written after it."""
+    stops_ns: dict[int, int]
+    """When the playout was cut or held while the next frame, of that number, was due and not taken yet."""
 
     @property
     def whole(self) -> bool:
@@ -150,7 +154,7 @@ def read_tape(path: Path) -> Tape:
         if record.event_type == "records.lost":
             raise NotReplayable(line_no, f"expected all records, got {record.event_data.get('records')} lost here")
     dialect = get_dialect(config.provider.dialect)
-    audio = _Audio(path)
+    audio, stops = _Audio(path), list(_stops(records))
     return Tape(
         uuid=uuid,
         config=_allowed(config, numbered),
@@ -161,6 +165,8 @@ def read_tape(path: Path) -> Tape:
         tools=tuple(_tools(numbered, set(config.tools.builtin))),
         schemas=_schemas(numbered),
         frames_ns=tuple(r.t_ns for r in records if r.event_type == "audiosocket.sent"),
+        in_flight=frozenset(number for number, _, on_its_way in stops if on_its_way),
+        stops_ns={number: stop_ns for number, stop_ns, on_its_way in stops if not on_its_way},
     )
 
 
@@ -318,6 +324,22 @@ def _connections(numbered: Numbered) -> list[TapedConnection]:
         elif record.event_type == "session.failed" and number in found and found[number].opened_ns is None:
             found[number].failed_ns = record.t_ns
     return [found[number] for number in sorted(found)]
+
+
+def _stops(records: Sequence[Record]) -> Iterator[tuple[int, int, bool]]:
+    """Where the playout was cut or held: the next frame's number, when that was, and whether it was on its way."""
+    number, stop_ns, over = 0, -1, False
+    for record in records:
+        if record.event_type in ("playout.cut", "playout.held") and stop_ns < 0:
+            stop_ns, over = record.t_ns, False
+        elif record.event_type in ("playout.started", "playout.resumed"):
+            over = True
+        elif record.event_type == "audiosocket.sent":
+            if stop_ns >= 0:
+                yield number, stop_ns, not over
+            number, stop_ns = number + 1, -1
+    if stop_ns >= 0:
+        yield number, stop_ns, False
 
 
 def _tools(numbered: Numbered, builtin: set[str]) -> Iterator[TapedTool]:

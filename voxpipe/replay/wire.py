@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import trio
 
+from voxpipe.actors.monotonic import now_ns, sleep_until_ns
 from voxpipe.websocket import DeafServer
 
 
@@ -20,6 +21,8 @@ class Line(trio.abc.Stream):
         self._ended = False
         self._closed = False
         self._lot = trio.lowlevel.ParkingLot()
+        self.busy_until_ns = 0
+        """What is written before this instant is gone only then."""
 
     def say(self, data: bytes) -> None:
         """Let these bytes come, unless the line has ended."""
@@ -45,7 +48,10 @@ class Line(trio.abc.Stream):
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Take bytes, for nobody."""
-        await trio.lowlevel.checkpoint()
+        if self.busy_until_ns > now_ns():
+            await sleep_until_ns(self.busy_until_ns)
+        else:
+            await trio.lowlevel.checkpoint()
         if self._closed:
             raise trio.ClosedResourceError
         if self._ended:
