@@ -22,6 +22,7 @@ from voxpipe.audio import SLIN8
 from voxpipe.config import Config
 from voxpipe.context import LegContext, prepare
 from voxpipe.errors import AudioError, RecordError
+from voxpipe.replay.compare import compare
 from voxpipe.replay.peers import TapedPace
 from voxpipe.replay.tape import NotReplayable, read_tape
 from voxpipe.replay.wire import Line
@@ -155,6 +156,18 @@ async def test_a_frame_leaves_when_it_left(
         pace.note_written()
     await pace.wait(begin_ns + due_ms * 1_000_000)
     assert now_ns() - begin_ns == pytest.approx(expected_ns, abs=2)
+
+
+async def test_which_of_two_sessions_goes_first_is_no_difference(
+    autojump_clock: MockClock, make_call: CallMaker
+) -> None:
+    """A cut is told to the session that goes and to the one that takes over, by two tasks at one instant."""
+    script = Script(audio=ONE_TURN.audio + ONE_TURN.audio)
+    limits = {"session_limit_s": 60.0, "renew_before_s": 56.0}
+    call = await make_call(script, provider=limits, log=SIDECAR)
+    assert {record.session for record in call.of("session.update", direction="sent")} >= {None, 2}
+    other = sorted(call.records, key=lambda record: -(record.session or 1))
+    assert compare(call.records, range(1, len(call.records) + 1), other).identical
 
 
 # --- announced calls --------------------------------------------------------------------------------------------------

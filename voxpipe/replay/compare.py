@@ -90,6 +90,9 @@ def compare(then: Sequence[Record], line_nos: Sequence[int], now: Sequence[Recor
         after = [record for record in now if belongs(record)]
         while len(after) > len(before) and after[-1].t_ns >= behind_ns:
             after.pop()
+        # Each session has tasks of its own, and which of them goes first at one instant is Trio's to throw dice for.
+        before.sort(key=lambda numbered: numbered[1].session or 1)
+        after.sort(key=lambda record: record.session or 1)
         counts[lane] = len(before)
         for number, (old, new) in enumerate(zip_longest(before, after), 1):
             told = None if old is None else _essence(old[1])
