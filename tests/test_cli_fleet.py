@@ -202,6 +202,15 @@ def test_answers_for_people_and_for_programs(logs: Path, table: Path) -> None:
     assert all(f"\n{column.name} " in schema for column in COLUMNS)
 
 
+def test_a_question_may_begin_with_a_comment(logs: Path, table: Path) -> None:
+    """As those in the README do: two hyphens are no option."""
+    run("index", logs, "-o", table)
+    sql = "-- How many calls there are\nselect count(*) as calls from calls"
+    for args in ([sql, "--csv"], ["--csv", sql]):
+        done = run("query", *args, "--table", table)
+        assert (done.returncode, done.stdout) == (0, "calls\n4\n"), done.stderr
+
+
 @pytest.mark.parametrize(
     ("args", "words"),
     [

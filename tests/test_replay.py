@@ -13,6 +13,7 @@ import attrs
 import pytest
 import trio
 from command import run
+from replayed import replayed
 from trio.testing import MockClock
 from virtual_call import CallMaker, Script, VirtualCall, silence, tone
 
@@ -20,7 +21,7 @@ from voxpipe.actors.leg_control import LegControl
 from voxpipe.audio import SLIN8, SLIN16, ULAW8
 from voxpipe.dsp import ulaw_encode
 from voxpipe.errors import ConfigError, RecordError
-from voxpipe.replay import Replay, replay_log
+from voxpipe.replay import replay_log
 from voxpipe.replay.tape import NotReplayable
 from voxpipe.sansio.ledger import CutPoint, Ledger
 from voxpipe.testing import load_speech
@@ -125,12 +126,6 @@ KINDS: dict[str, tuple[Script, Any, dict[str, Any]]] = {
     "a program that attends": (Script(audio=silence(5000), stays=True), "parrot", {"on_start": attend}),
     "a gateway that drains": (Script(audio=ONE_TURN, stays=True), "parrot", {"drain_after_s": 2.2}),
 }
-
-
-def replayed(path: Path) -> Replay:
-    """Replay in a thread: a replay runs a Trio loop of its own, and the test has one already."""
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(replay_log, path).result()
 
 
 async def recorded(make_call: CallMaker, kind: str) -> VirtualCall:

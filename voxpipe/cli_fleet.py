@@ -11,6 +11,8 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 Flag = Annotated[bool, Parameter(negative=())]
+Sql = Annotated[str, Parameter(allow_leading_hyphen=True)]
+"""It may begin with a comment."""
 TABLE = Path("calls.parquet")
 
 
@@ -62,7 +64,7 @@ def index_command(
     return fleet_commands.index_logs(folders, output, jobs=jobs, keep=keep, slo=slo, lenient=lenient)
 
 
-def query_command(sql: str, *, table: Path = TABLE, json: Flag = False, csv: Flag = False) -> int:
+def query_command(sql: Sql, *, table: Path = TABLE, json: Flag = False, csv: Flag = False) -> int:
     """Ask a table of calls in SQL (DuckDB's): the tables are calls and unreadable; needs voxpipe[fleet].
 
     The question works on a copy, and reaches no file and no network.

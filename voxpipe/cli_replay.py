@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -21,8 +22,8 @@ from voxpipe.replay import replay_log
 
 
 def test_the_call_comes_out_as_it_did() -> None:
-    """Commands, caller audio, agent audio and events are those of {name}."""
-    replay = replay_log(Path(__file__).parent / "{name}")
+    """Commands, caller audio, agent audio and events are those of the log."""
+    replay = replay_log(Path(__file__).parent / {name})
     assert replay.identical, str(replay.difference)
 '''
 
@@ -88,7 +89,8 @@ def _replay(log: Path) -> int:
 def _tell(replay: Replay) -> str:
     compared = ", ".join(f"{lane} {count}" for lane, count in replay.counts.items())
     if replay.identical:
-        return f"identical, {replay.duration_s:.1f} s: {compared}"
+        until = "" if replay.whole else ", to where the log breaks off"
+        return f"identical, {replay.duration_s:.1f} s{until}: {compared}"
     return f"different: {replay.difference}"
 
 
@@ -96,9 +98,11 @@ def _save_test(log: Path, test: Path) -> None:
     if test.exists():
         raise FileExistsError(f"expected a file that is not there yet, got {test}")
     test.parent.mkdir(parents=True, exist_ok=True)
-    for source in (log, *log.parent.glob(f"{log.stem}.*.wav")):
-        target = test.parent / source.name
+    from voxpipe.replay.prompts import copies
+
+    for source, name in copies(log):
+        target = test.parent / name
         if target.resolve() != source.resolve():
             shutil.copyfile(source, target)
-    test.write_text(TEST.format(name=log.name), encoding="utf-8")
+    test.write_text(TEST.format(name=json.dumps(log.name, ensure_ascii=False)), encoding="utf-8")
     sys.stdout.write(f"{test}: written, with {log.name} and its audio beside it\n")

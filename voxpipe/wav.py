@@ -156,6 +156,8 @@ def read_payload(path: str | os.PathLike[str]) -> memoryview:
     file, as a writer leaves it that was killed, is as long as the file is.
     """
     with Path(path).open("rb") as file:
+        if not os.fstat(file.fileno()).st_size:  # which cannot be mapped
+            raise AudioError(f"{path}: expected a WAV file, got an empty one")
         data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     if bytes(data[:4]) != b"RIFF" or bytes(data[8:12]) != b"WAVE":
         raise AudioError(f"{path}: expected a WAV file, got one that does not begin as one")

@@ -20,6 +20,8 @@ import attrs
 import h11
 import trio
 import trio_websocket
+import wsproto
+import wsproto.events
 import wsproto.utilities
 
 from voxpipe.errors import VoxpipeError
@@ -30,6 +32,8 @@ Dial: TypeAlias = Callable[[str, int], Awaitable[trio.abc.Stream]]
 MESSAGE_QUEUE_SIZE = 64
 MAX_MESSAGE_SIZE = 64 * 1024 * 1024
 CLOSE_TIMEOUT_S = 2.0
+WHOLE_MESSAGES = (b"\x81", b"\x82")
+"""How a frame begins that is a whole text or binary message (RFC 6455, section 5.2)."""
 
 
 class WebSocketClosed(VoxpipeError):
@@ -123,6 +127,51 @@ class Upgrade:
     async def reject(self, status: int, body: bytes = b"") -> None:
         """Answer with another status."""
         await self._request.reject(status, body=body)
+
+
+class DeafServer:
+    """The server's half as bytes, for a peer that speaks and does not listen: no task, no stream, no message read.
+
+    It accepts whoever asks, answers pings, and closes when either side does.
+    """
+
+    def __init__(self) -> None:
+        self._protocol = wsproto.WSConnection(wsproto.ConnectionType.SERVER)
+
+    @property
+    def open(self) -> bool:
+        """Whether messages can be sent."""
+        return self._protocol.state is wsproto.connection.ConnectionState.OPEN
+
+    @property
+    def closed(self) -> bool:
+        """Whether both sides have closed."""
+        return self._protocol.state is wsproto.connection.ConnectionState.CLOSED
+
+    def take(self, data: bytes) -> bytes:
+        """Take one frame of the client's, or its request, and return what answers it: mostly nothing."""
+        if self.open and data[:1] in WHOLE_MESSAGES:
+            return b""
+        self._protocol.receive_data(data)
+        answers = b""
+        for event in self._protocol.events():
+            if isinstance(event, wsproto.events.Request):
+                answers += self._protocol.send(wsproto.events.AcceptConnection())
+            elif isinstance(event, wsproto.events.Ping | wsproto.events.CloseConnection) and not self.closed:
+                answers += self._protocol.send(event.response())
+        return answers
+
+    def message(self, message: str | bytes) -> bytes:
+        """Write a message, if the WebSocket is open."""
+        if not self.open:
+            return b""
+        if isinstance(message, str):
+            return self._protocol.send(wsproto.events.TextMessage(message))
+        return self._protocol.send(wsproto.events.BytesMessage(message))
+
+    def close(self, code: int, reason: str) -> bytes:
+        """Begin to close, if the WebSocket is open."""
+        return self._protocol.send(wsproto.events.CloseConnection(code, reason)) if self.open else b""
 
 
 def parse_url(url: str) -> Endpoint:

@@ -349,3 +349,27 @@ def test_scores_are_given_where_their_packages_are() -> None:
     assert (scores.pesq is None) == any("PESQ" in words for words in scores.missing)
     if scores.pesq is not None:
         assert scores.pesq > 4.4
+
+
+def test_what_is_heard_in_few_frames_is_no_g711() -> None:
+    """The loudest frame of each second is a little like the one before it: noise as of G.711, but not in all frames."""
+    said = speech_like(SLIN8, 40)
+    frames = samples_of(said).reshape(-1, 160)
+    heard = frames.copy()
+    for second in range(0, len(frames), 50):
+        number = second + 1 + int(np.argmax(np.abs(frames[second + 1 : second + 50]).max(axis=1)))
+        heard[number] = 0.95 * frames[number] + 0.05 * frames[number - 1]
+    quality = against(said, pack(heard.ravel()))
+    assert quality.snr_db is not None
+    assert 30 < quality.snr_db < 45
+    assert quality.path == "distorted"
+
+
+def test_the_verdict_names_what_its_ratio_leaves_out() -> None:
+    """Gaps and jumps are no noise, and a verdict that was silent about them would hide them."""
+    said = speech_like(SLIN8, 6)
+    samples = samples_of(said)
+    samples[20_000:20_480] = 0
+    quality = against(said, pack(np.delete(samples, slice(32_000, 32_160))))
+    assert quality.verdict.startswith("linear path (above 60 dB)")
+    assert quality.verdict.endswith("; besides 1 gap and 1 jump")

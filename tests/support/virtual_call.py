@@ -19,6 +19,7 @@ from voxpipe.actors.leg_control import LegControl
 from voxpipe.audio import SLIN8, AudioFormat
 from voxpipe.call import Surroundings
 from voxpipe.config import Config, structure_config
+from voxpipe.context import LegContext
 from voxpipe.leg import LegOutcome, run_leg
 from voxpipe.sansio.records import Record, parse_line
 from voxpipe.testing.provider import Provider
@@ -149,6 +150,7 @@ def make_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CallMaker:
         drain_after_s: float | None = None,
         on_start: Callable[[LegControl], Awaitable[None]] | None = None,
         own_tools: Sequence[Tool] = (),
+        announce: Callable[[Config], LegContext] | None = None,
         **tables: dict[str, Any],
     ) -> VirtualCall:
         scenarios = [scenario] if isinstance(scenario, str | Scenario) else scenario
@@ -176,6 +178,7 @@ def make_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CallMaker:
                     on_start=start,
                     unix_ns=lambda: START_UNIX_NS + round(trio.current_time() * 1e9),
                     tools=own_tools,
+                    context=lambda _uuid: None if announce is None else announce(config),
                 )
                 line, leg = trio.testing.memory_stream_pair()
                 nursery.start_soon(phone.listen, line, start_s)

@@ -104,7 +104,7 @@ def find_alignment(reference: Floats, heard: Floats, rate_hz: int) -> Alignment 
     segments = _segments(blocks)
     if not segments:
         return None
-    gain = _rough_gain(reference, heard, begin, lag, round(PROBE_S * rate_hz))
+    gain = _rough_gain(reference, heard, blocks, min(round(BLOCK_S * rate_hz), len(heard) // 2, len(reference) // 2))
     whole = Alignment((0,), (float(lag),), 0.0, gain, likeness)
     parted = _part(reference, heard, segments, whole, round(BLOCK_S * rate_hz / 2))
     found = _refine(reference, heard, parted, rate_hz)
@@ -167,27 +167,54 @@ def _follow(reference: Floats, heard: Floats, rate_hz: int, begin: int, lag: int
 
 
 def _segments(blocks: Floats) -> list[Floats]:
-    """Part the stretches where their lag jumps; a few that stand alone are chance and are left out."""
+    """Part the stretches where their lag jumps, and not where a drift has moved it on over a pause.
+
+    Each parting tells the drift better, since its segments are longer, until there are no fewer of them.
+    """
+    segments = _parted(blocks, 0.0)
+    while segments:
+        fewer = _parted(blocks, _drift(segments))
+        if len(fewer) >= len(segments):
+            break
+        segments = fewer
+    return segments
+
+
+def _parted(blocks: Floats, drift: float) -> list[Floats]:
+    """Part at what is no drift of that size; a few stretches that stand alone are chance and are left out."""
     if not len(blocks):
         return []
-    parts = np.split(blocks, np.flatnonzero(np.abs(np.diff(blocks[:, 1])) > JUMP_SAMPLES) + 1)
+    lags = blocks[:, 1] - drift * blocks[:, 0]
+    jumps = np.flatnonzero(np.abs(np.diff(lags)) > JUMP_SAMPLES) + 1
+    parts = [range(begin, end) for begin, end in pairwise([0, *jumps.tolist(), len(blocks)])]
     longest = max(map(len, parts))
-    joined: list[Floats] = []
+    joined: list[list[int]] = []
     for part in parts:
         if len(part) < min(SEGMENT_BLOCKS, longest):
             continue
-        if joined and abs(joined[-1][-1, 1] - part[0, 1]) <= JUMP_SAMPLES:
-            joined[-1] = np.concatenate([joined[-1], part])
+        if joined and abs(lags[joined[-1][-1]] - lags[part[0]]) <= JUMP_SAMPLES:
+            joined[-1] += part
         else:
-            joined.append(part)
-    return joined
+            joined.append(list(part))
+    return [blocks[part] for part in joined]
 
 
-def _rough_gain(reference: Floats, heard: Floats, begin: int, lag: int, length: int) -> float:
-    there = reference[begin - lag : begin - lag + length]
-    here = heard[begin : begin + len(there)]
-    there = there[: len(here)]
-    return float(here @ there) / max(float(there @ there), 1e-9)
+def _drift(segments: Sequence[Floats]) -> float:
+    """The slope of the lags within all segments."""
+    centred = [segment - segment.mean(axis=0) for segment in segments]
+    spread = sum(float(part[:, 0] @ part[:, 0]) for part in centred)
+    return sum(float(part[:, 0] @ part[:, 1]) for part in centred) / spread if spread else 0.0
+
+
+def _rough_gain(reference: Floats, heard: Floats, blocks: Floats, length: int) -> float:
+    """The median of the stretches' gains: a few of them lie across a jump, and would make the gain too small."""
+    gains = []
+    for centre, lag in blocks:
+        start = round(centre - length / 2)
+        there = reference[max(start - round(lag), 0) :][:length]
+        here = heard[start : start + len(there)]
+        gains.append(float(here @ there) / max(float(there @ there), 1e-9))
+    return float(np.median(gains))
 
 
 def _part(reference: Floats, heard: Floats, segments: Sequence[Floats], whole: Alignment, margin: int) -> Alignment:
@@ -195,9 +222,7 @@ def _part(reference: Floats, heard: Floats, segments: Sequence[Floats], whole: A
 
     A stretch may be found by its louder half, so the place is up to ``margin`` samples within the neighbours' centres.
     """
-    centred = [segment - segment.mean(axis=0) for segment in segments]
-    spread = sum(float(part[:, 0] @ part[:, 0]) for part in centred)
-    drift = sum(float(part[:, 0] @ part[:, 1]) for part in centred) / spread if spread else 0.0
+    drift = _drift(segments)
     starts = [0]
     for before, after in pairwise(segments):
         low = max(int(before[-1, 0]) - margin, starts[-1])
@@ -216,8 +241,6 @@ def _part(reference: Floats, heard: Floats, segments: Sequence[Floats], whole: A
 def _refine(reference: Floats, heard: Floats, rough: Alignment, rate_hz: int) -> tuple[Alignment, float]:
     """Fit gain, delays and drift to all samples at once, frames that fit badly left out; tell what remains of all."""
     alignment = rough
-    samples = np.arange(len(heard))
-    which = np.repeat(np.arange(len(rough.delays)), np.diff([0, *rough.starts[1:], len(heard)]))
     slope = _derivative(reference)
     for _ in range(ROUNDS):
         positions = alignment.positions(len(heard))
@@ -225,19 +248,50 @@ def _refine(reference: Floats, heard: Floats, rough: Alignment, rate_hz: int) ->
         error = heard - alignment.gain * there
         inside = (positions >= 0) & (positions < len(reference) - 1)
         fits = _fitting(error, there, inside, round(FRAME_S * rate_hz))
-        columns = [there, steep * samples, *(steep * (which == index) for index in range(len(rough.delays)))]
-        design = np.stack([column[fits] for column in columns], axis=1)
-        change = np.linalg.lstsq(design, error[fits], rcond=None)[0]
+        gain, drift, delays = _solve(error * fits, there * fits, steep * fits, rough.starts)
         alignment = attrs.evolve(
             alignment,
-            gain=alignment.gain + float(change[0]),
-            drift=alignment.drift - float(change[1]) / alignment.gain,
+            gain=alignment.gain + gain,
+            drift=alignment.drift - drift / alignment.gain,
             delays=tuple(
-                delay - float(step) / alignment.gain for delay, step in zip(alignment.delays, change[2:], strict=True)
+                delay - step / alignment.gain for delay, step in zip(alignment.delays, delays.tolist(), strict=True)
             ),
         )
     there = interpolate([reference], alignment.positions(len(heard)))[0]
     return alignment, float(np.sum((heard - alignment.gain * there) ** 2))
+
+
+def _solve(error: Floats, there: Floats, steep: Floats, starts: Sequence[int]) -> tuple[float, float, Floats]:
+    """Least squares for ``error = gain * there + (drift * n + delays[i]) * steep``, ``i`` the segment of sample ``n``.
+
+    Each segment's delay is solved for by itself and taken out, which leaves two unknowns: a column of the length of the
+    recording for each would take gigabytes for a line that loses a frame each second.
+    """
+    lengths = np.diff([*starts, len(error)])
+    filled = np.flatnonzero(lengths)  # where the next one starts at the same sample there is none
+    begins, middles = np.asarray(starts)[filled], (np.asarray(starts) + lengths / 2)[filled]
+    spread = np.repeat(middles, lengths[filled])
+    turned = steep * (np.arange(len(error)) - spread)
+
+    def sums(values: Floats) -> Floats:
+        return np.asarray(np.add.reduceat(values, begins))
+
+    power = sums(steep * steep)
+    scale = np.divide(1.0, power, out=np.zeros_like(power), where=power > 0)
+    shares = [sums(column * steep) * scale for column in (there, turned, error)]
+    rest = [
+        column - np.repeat(share, lengths[filled]) * steep
+        for column, share in zip((there, turned, error), shares, strict=True)
+    ]
+    norms = [max(float(np.sqrt(column @ column)), 1e-9) for column in rest[:2]]
+    matrix = np.array(
+        [[float(a @ b) / (m * n) for b, n in zip(rest, norms, strict=False)] for a, m in zip(rest, norms, strict=False)]
+    )
+    wanted = np.array([float(column @ rest[2]) / norm for column, norm in zip(rest, norms, strict=False)])
+    gain, drift = (np.linalg.lstsq(matrix, wanted, rcond=None)[0] / norms).tolist()
+    delays = np.zeros(len(lengths))
+    delays[filled] = shares[2] - gain * shares[0] - drift * shares[1] - drift * middles
+    return gain, drift, delays
 
 
 def _derivative(signal: Floats) -> Floats:

@@ -18,7 +18,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from voxpipe.analysis.alignment import Alignment, Floats, find_alignment, interpolate
+from voxpipe.analysis.alignment import JUMP_SAMPLES, Alignment, Floats, find_alignment, interpolate
 from voxpipe.analysis.dropouts import Gap, find_gaps
 from voxpipe.analysis.scores import Scores, score
 from voxpipe.audio import AudioFormat, Encoding
@@ -116,20 +116,25 @@ class Quality:
 
     @property
     def verdict(self) -> str:
-        """Say in plain words what kind of path it was."""
+        """Say in plain words what kind of path it was, and what was left out of its signal to noise."""
         if self.path == "different" or self.snr_db is None:
             return "not the same audio"
-        if self.path == "linear" and self.snr_db < LINEAR_DB:
-            return f"linear path, so quiet that rounding to 16 bits leaves {self.snr_db:.1f} dB"
+        apart = [(len(self.gaps), "gap"), (len(self.jumps), "jump")]
+        told = [f"{count} {name}{'s' if count > 1 else ''}" for count, name in apart if count]
+        return self._kind_of_path(self.snr_db) + (f"; besides {' and '.join(told)}" if told else "")
+
+    def _kind_of_path(self, snr_db: float) -> str:
+        if self.path == "linear" and snr_db < LINEAR_DB:
+            return f"linear path, so quiet that rounding to 16 bits leaves {snr_db:.1f} dB"
         if self.path == "linear":
-            return f"linear path (above {LINEAR_DB:.0f} dB): {self.snr_db:.1f} dB"
+            return f"linear path (above {LINEAR_DB:.0f} dB): {snr_db:.1f} dB"
         if self.path == "g711":
             law = f", {self.g711_codes}" if self.g711_codes else ""
             even = self.noise_slope is None and not law
             doubt = "; the signal is too even to tell it from noise of that level" if even else ""
-            return f"G.711 in the path (about 36 dB{law}): {self.snr_db:.1f} dB{doubt}"
+            return f"G.711 in the path (about 36 dB{law}): {snr_db:.1f} dB{doubt}"
         some = f"; {self.damaged_frames} of {self.active_frames} frames are much worse than the others"
-        return f"resampled badly or distorted ({self.snr_db:.1f} dB){some if self.damaged_frames else ''}"
+        return f"resampled badly or distorted ({snr_db:.1f} dB){some if self.damaged_frames else ''}"
 
     def to_json(self) -> dict[str, Any]:
         """Write everything as JSON data."""
@@ -192,6 +197,7 @@ def _placed(
     jumps = tuple(
         Jump(start / NARROW_HZ, (after - before) * 1000 / NARROW_HZ)
         for start, before, after in zip(alignment.starts[1:], alignment.delays[:-1], alignment.delays[1:], strict=True)
+        if abs(after - before) > JUMP_SAMPLES / 2  # else it was the drift
     )
     unheard = max(positions[0], 0.0) + max(samples - 1 - positions[-1], 0.0)
     return attrs.evolve(
@@ -313,6 +319,8 @@ def _kind(quality: Quality) -> Path:
     low_db, high_db = G711_DB
     if quality.g711_codes is not None and snr_db >= low_db:
         return "g711"
-    if low_db <= snr_db <= high_db and (slope is None or slope >= G711_SLOPE):
+    # G.711 is heard in every frame; what is heard in few of them leaves the mean of all far better than the whole.
+    everywhere = quality.segmental_snr_db is None or quality.segmental_snr_db <= high_db
+    if low_db <= snr_db <= high_db and everywhere and (slope is None or slope >= G711_SLOPE):
         return "g711"
     return "distorted"

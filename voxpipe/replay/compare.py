@@ -9,6 +9,8 @@ from typing import Any
 
 import attrs
 
+from voxpipe.replay.peers import SLIP_NS
+from voxpipe.replay.tape import SUMMARY
 from voxpipe.sansio.records import Record
 
 UNTIMED = frozenset({"ack_ms", "duration_ms", "after_s", "held_ms", "message", "path"})
@@ -67,6 +69,8 @@ class Replay:
     duration_s: float
     counts: dict[str, int]
     difference: Difference | None
+    whole: bool = True
+    """Whether the log has its end; behind that of a process that was killed nothing is compared."""
 
     @property
     def identical(self) -> bool:
@@ -76,11 +80,19 @@ class Replay:
 
 def compare(then: Sequence[Record], line_nos: Sequence[int], now: Sequence[Record]) -> Replay:
     """Hold the records of a replay against those of the log."""
+    whole = then[-1].event_type == SUMMARY
+    # Of a process that was killed the log lacks the end, and what it did at its last moment may have been late.
+    behind_ns = math.inf if whole else then[-1].t_ns - SLIP_NS
     counts: dict[str, int] = {}
     differences: list[Difference] = []
     for lane, belongs in LANES.items():
         before = [(line_no, record) for line_no, record in zip(line_nos, then, strict=True) if belongs(record)]
         after = [record for record in now if belongs(record)]
+        while len(after) > len(before) and after[-1].t_ns >= behind_ns:
+            after.pop()
+        # Each session has tasks of its own, and which of them goes first at one instant is Trio's to throw dice for.
+        before.sort(key=lambda numbered: numbered[1].session or 1)
+        after.sort(key=lambda record: record.session or 1)
         counts[lane] = len(before)
         for number, (old, new) in enumerate(zip_longest(before, after), 1):
             told = None if old is None else _essence(old[1])
@@ -92,7 +104,7 @@ def compare(then: Sequence[Record], line_nos: Sequence[int], now: Sequence[Recor
                 )
                 break
     duration_s = then[-1].t_ns / 1e9
-    return Replay(duration_s, counts, min(differences, key=_place, default=None))
+    return Replay(duration_s, counts, min(differences, key=_place, default=None), whole)
 
 
 def _place(difference: Difference) -> tuple[int, float]:

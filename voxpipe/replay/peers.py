@@ -7,13 +7,12 @@ import itertools
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import attrs
 import trio
 import trio.testing
 
 from voxpipe.actors.leg_control import LegControl
 from voxpipe.actors.monotonic import sleep_until_ns
-from voxpipe.errors import SessionError
+from voxpipe.errors import AudioError, SessionError
 from voxpipe.replay.tape import (
     Drained,
     Event,
@@ -26,26 +25,21 @@ from voxpipe.replay.tape import (
     TapedTool,
     ToolEnded,
 )
+from voxpipe.replay.wire import Line, ProviderLine
 from voxpipe.sansio.tool_words import ToolSchema
 from voxpipe.tools import Tool
-from voxpipe.websocket import WebSocket, WebSocketClosed, receive_upgrade
 
 SLIP_NS = 150_000_000
 """A frame that left later than this after its time belongs to a later stretch of speech."""
 
 
-@attrs.define(eq=False)
-class _Connection:
-    """One connection to the provider, once it is open."""
-
-    stream: trio.abc.Stream
-    websocket: WebSocket | None = None
-
-
 class TapedPeers:
-    """All who took part in the call besides the leg, which gets its end of ``line`` and the rest as surroundings."""
+    """All who took part in the call besides the leg, which gets ``line`` and the rest as surroundings.
 
-    def __init__(self, tape: Tape, line: trio.abc.Stream, nursery: trio.Nursery) -> None:
+    ``place`` tells where a WAV file is today that was played then.
+    """
+
+    def __init__(self, tape: Tape, line: Line, nursery: trio.Nursery, place: Callable[[str], str]) -> None:
         self.drain = trio.Event()
         self.tools = [
             _TapedTool(schema, [call for call in tape.tools if call.name == schema["name"]])
@@ -54,9 +48,10 @@ class TapedPeers:
         ]
         self._inputs = tape.inputs
         self._line = line
+        self._place = place
         self._nursery = nursery
         self._taped = iter(tape.connections)
-        self._connections: list[_Connection | None] = []
+        self._connections: list[ProviderLine | None] = []
         self._control: LegControl | None = None
 
     def start(self, control: LegControl) -> None:
@@ -71,17 +66,7 @@ class TapedPeers:
             if each.t_ns == before_ns or isinstance(each.event, ProviderSent):
                 await trio.testing.wait_all_tasks_blocked()  # a connection of this instant is open by then
             before_ns = each.t_ns
-            # Whoever it is for may be gone now, though not then: the comparison tells.
-            with contextlib.suppress(WebSocketClosed, trio.BrokenResourceError, trio.ClosedResourceError):
-                await self._do(each.event)
-
-    async def listen(self) -> None:
-        """Take all that is written to the leg."""
-        try:
-            async for _ in self._line:
-                pass
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            pass
+            self._do(each.event)
 
     async def dial(self, _host: str, _port: int) -> trio.abc.Stream:
         """Open the next connection when it was opened, or fail when it failed."""
@@ -91,74 +76,61 @@ class TapedPeers:
             await sleep_until_ns(taped.failed_ns or 0)
             raise OSError("not opened then")
         await sleep_until_ns(taped.opened_ns)
-        ours, theirs = trio.testing.memory_stream_pair()
-        connection = _Connection(theirs)
+        connection = ProviderLine()
         self._connections.append(connection)
-        self._nursery.start_soon(_serve, connection)
-        return ours
+        return connection
 
-    async def _do(self, event: Event) -> None:
+    def _do(self, event: Event) -> None:
+        # Whoever it is for may be gone now, though not then: the comparison tells.
         match event:
             case PhoneSent(None):
-                await self._line.aclose()
+                self._line.end()
             case PhoneSent(bytes(message)):
-                await self._line.send_all(message)
+                self._line.say(message)
             case ProviderSent(number, message):
-                if (websocket := self._websocket(number)) is not None:
-                    await websocket.send_message(message)
+                if (connection := self._connection(number)) is not None:
+                    connection.say_message(message)
             case ProviderClosed(number, code, reason):
-                websocket = self._websocket(number)
-                if websocket is not None and code in (1005, 1006):
-                    connection = self._connections[number - 1]
-                    assert connection is not None
-                    await trio.aclose_forcefully(connection.stream)
-                elif websocket is not None:
-                    self._nursery.start_soon(websocket.aclose, code, reason)
+                if (connection := self._connection(number)) is None:
+                    pass
+                elif code in (1005, 1006):
+                    connection.end()
+                else:
+                    connection.close(code, reason)
             case ToolEnded():
                 for tool in self.tools:
                     tool.end(event)
             case Requested():
                 assert self._control is not None
-                self._nursery.start_soon(_ask, self._control, event)
+                self._nursery.start_soon(_ask, self._control, event, self._place)
             case Drained():
                 self.drain.set()
 
-    def _websocket(self, number: int) -> WebSocket | None:
-        connection = self._connections[number - 1] if number <= len(self._connections) else None
-        return None if connection is None else connection.websocket
+    def _connection(self, number: int) -> ProviderLine | None:
+        return self._connections[number - 1] if number <= len(self._connections) else None
 
 
-async def _serve(connection: _Connection) -> None:
-    try:
-        async with trio.open_nursery() as nursery:
-            connection.websocket = await (await receive_upgrade(nursery, connection.stream)).accept()
-            try:
-                while True:
-                    await connection.websocket.get_message()
-            except WebSocketClosed:
-                nursery.cancel_scope.cancel()
-    except* (WebSocketClosed, trio.BrokenResourceError, trio.ClosedResourceError):
-        pass
-    finally:
-        await trio.aclose_forcefully(connection.stream)
-
-
-async def _ask(control: LegControl, request: Requested) -> None:
-    ask: dict[str, Callable[[], Awaitable[None]]] = {
+async def _ask(control: LegControl, request: Requested, place: Callable[[str], str]) -> None:
+    ask: dict[str, Callable[[], Awaitable[object]]] = {
         "say": lambda: control.say(request.text),
         "instruct": lambda: control.instruct(request.text),
         "change_voice": lambda: control.change_voice(request.text),
         "hang_up": control.hang_up,
+        "play": lambda: control.play(place(request.text)),
     }
-    with contextlib.suppress(SessionError):  # it was refused then as now, or the comparison tells
+    # It was refused then as now, or the file is another one today: the comparison tells.
+    with contextlib.suppress(SessionError, AudioError):
         await ask[request.what]()
 
 
 class TapedPace:
     """Lets each frame leave when it left then: the machine of then was late now and again, and cuts depend on it."""
 
-    def __init__(self, tape: Tape) -> None:
+    def __init__(self, tape: Tape, line: Line) -> None:
         self._frames_ns = tape.frames_ns
+        self._in_flight = tape.in_flight
+        self._stops_ns = tape.stops_ns
+        self._line = line
         self._number = 0
 
     def note_written(self) -> None:
@@ -166,9 +138,22 @@ class TapedPace:
         self._number += 1
 
     async def wait(self, due_ns: int) -> None:
-        """Wait until a frame is due, or until it left then, if that was a little later."""
-        then_ns = self._frames_ns[self._number] if self._number < len(self._frames_ns) else due_ns
-        await sleep_until_ns(then_ns if due_ns < then_ns < due_ns + SLIP_NS else due_ns)
+        """Wait until a frame is due, or until it left then, if that was a little later.
+
+        One that was cut or held on its way was taken when it was due, and it is its writing that took so long; one that
+        was due then and not taken yet is not taken before the cut.
+        """
+        number = self._number
+        then_ns = self._frames_ns[number] if number < len(self._frames_ns) else due_ns
+        stop_ns = self._stops_ns.get(number, due_ns)
+        if due_ns < stop_ns < due_ns + SLIP_NS:
+            due_ns = stop_ns + 1
+        elif due_ns < then_ns < due_ns + SLIP_NS:
+            if number in self._in_flight:
+                self._line.busy_until_ns = then_ns
+            else:
+                due_ns = then_ns
+        await sleep_until_ns(due_ns)
 
 
 class _TapedTool(Tool):

@@ -15,12 +15,15 @@ from voxpipe.call import Surroundings
 from voxpipe.errors import ConfigError
 from voxpipe.leg import run_leg
 from voxpipe.replay.compare import Replay, compare
-from voxpipe.replay.peers import TapedPace, TapedPeers
+from voxpipe.replay.peers import SLIP_NS, TapedPace, TapedPeers
+from voxpipe.replay.prompts import Prompts
 from voxpipe.replay.tape import Tape, read_tape
+from voxpipe.replay.wire import Line
 from voxpipe.sansio.records import AudioMode, Record
 
 GRACE_S = 30.0
 """Virtual seconds by which the call of now may outlast that of then, before it is ended."""
+PROVIDER_URL = "ws://provider.invalid/"
 
 
 def replay_log(path: str | Path, *, on_progress: Callable[[float], None] = lambda _share: None) -> Replay:
@@ -33,16 +36,18 @@ def replay_log(path: str | Path, *, on_progress: Callable[[float], None] = lambd
     ``ConfigError`` for a call that cannot be made here, since a package is missing.
     """
     tape = read_tape(Path(path))
+    prompts = Prompts(Path(path), tape.records, tape.line_nos)
     with tempfile.TemporaryDirectory(prefix="voxpipe-replay-") as folder:
         clock = trio.testing.MockClock(autojump_threshold=0)
-        records = trio.run(_run, tape, folder, on_progress, clock=clock)
+        records = trio.run(_run, tape, prompts, folder, on_progress, clock=clock)
     return compare(tape.records, tape.line_nos, records)
 
 
-async def _run(tape: Tape, folder: str, on_progress: Callable[[float], None]) -> list[Record]:
+async def _run(tape: Tape, prompts: Prompts, folder: str, on_progress: Callable[[float], None]) -> list[Record]:
     records: list[Record] = []
     end_ns, told_ns = max(tape.records[-1].t_ns, 1), 0
-    pace = TapedPace(tape)
+    leg = Line()
+    pace = TapedPace(tape, leg)
 
     def observe(record: Record) -> None:
         nonlocal told_ns
@@ -55,11 +60,14 @@ async def _run(tape: Tape, folder: str, on_progress: Callable[[float], None]) ->
 
     # The same digests as then, and no files for the audio.
     mode: AudioMode = "inline" if tape.config.log.audio == "inline" else "digest"
-    config = attrs.evolve(tape.config, log=attrs.evolve(tape.config.log, dir=folder, audio=mode))
+    config = attrs.evolve(
+        prompts.configured(tape.config),
+        log=attrs.evolve(tape.config.log, dir=folder, audio=mode),
+        # The peer of now has no certificate, and what was secret in a URL or a header is not in the log.
+        provider=attrs.evolve(tape.config.provider, url=PROVIDER_URL, query={}, headers={}),
+    )
     async with trio.open_nursery() as nursery:
-        line, leg = trio.testing.memory_stream_pair()
-        peers = TapedPeers(tape, line, nursery)
-        nursery.start_soon(peers.listen)
+        peers = TapedPeers(tape, leg, nursery, prompts.of)
         nursery.start_soon(peers.conduct)
         given = Surroundings(
             dial=peers.dial,
@@ -70,7 +78,7 @@ async def _run(tape: Tape, folder: str, on_progress: Callable[[float], None]) ->
             pace=pace.wait,
         )
         refusal: ConfigError | None = None
-        with trio.move_on_after(tape.records[-1].t_ns / NS_PER_S + GRACE_S):
+        with trio.move_on_after(end_ns / NS_PER_S + (GRACE_S if tape.whole else SLIP_NS / NS_PER_S)):
             try:
                 await run_leg(leg, config, given)
             except ConfigError as error:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -13,13 +14,16 @@ import attrs
 from voxpipe.audio import AudioFormat
 from voxpipe.config import Config, structure_config
 from voxpipe.dialects import get_dialect
-from voxpipe.errors import ConfigError, RecordError
+from voxpipe.errors import AudioError, ConfigError, RecordError
 from voxpipe.sansio.audiosocket import HANGUP, KIND_DTMF, KIND_ERROR, KIND_UUID, KINDS
 from voxpipe.sansio.dialect import Dialect
 from voxpipe.sansio.records import REDACTED, Record, parse_line
 from voxpipe.wav import read_payload
 
+SUMMARY = "leg.summary"
 GATEWAY_DRAINS = "gateway drains"
+Numbered = Sequence[tuple[int, Record]]
+"""Records with the numbers of their lines."""
 
 
 class NotReplayable(RecordError):
@@ -61,7 +65,7 @@ class ToolEnded:
 
 @attrs.frozen
 class Requested:
-    """A program asked something of the running call: ``say``, ``instruct`` or ``hang_up``."""
+    """A program asked something of the running call: ``say``, ``instruct``, ``hang_up`` or ``play``."""
 
     what: str
     text: str
@@ -116,6 +120,15 @@ class Tape:
     schemas: tuple[dict[str, Any], ...]
     frames_ns: tuple[int, ...]
     """When each frame of the agent's was written."""
+    in_flight: frozenset[int]
+    """The frames that were on their way when the playout was cut or held: taken before, and written after it."""
+    stops_ns: dict[int, int]
+    """When the playout was cut or held while the next frame, of that number, was due and not taken yet."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether the call was recorded to its end; the log of a process that was killed has no summary."""
+        return self.records[-1].event_type == SUMMARY
 
 
 def read_tape(path: Path) -> Tape:
@@ -127,30 +140,54 @@ def read_tape(path: Path) -> Tape:
     started = records[0]
     if started.event_type != "leg.started" or "config" not in started.event_data:
         raise NotReplayable(1, f"expected leg.started with the configuration, got {started.event_type}")
-    if started.event_data["config"]["log"]["audio"] == "digest" and any(_audio(record) for record in records):
-        raise NotReplayable(1, 'expected audio beside the log (log.audio = "sidecar") or in it, got digests only')
     try:
         config = structure_config(started.event_data["config"])
-    except ConfigError as error:
-        raise NotReplayable(1, f"expected a configuration this version knows: {error}") from error
+        uuid = UUID(str(started.leg))
+    except (ConfigError, TypeError, ValueError) as error:
+        raise NotReplayable(1, f"expected a configuration and a leg this version knows: {error}") from error
+    if config.log.audio == "digest" and any(_audio(record) for record in records):
+        raise NotReplayable(1, 'expected audio beside the log (log.audio = "sidecar") or in it, got digests only')
     for line_no, record in numbered:
         if record.event_type == "leg.failed":
             reason = f"expected a leg that keeps to its protocol, got {record.event_data.get('message')}"
             raise NotReplayable(line_no, f"{reason}; the bytes of that are not in the log")
+        if record.event_type == "records.lost":
+            raise NotReplayable(line_no, f"expected all records, got {record.event_data.get('records')} lost here")
     dialect = get_dialect(config.provider.dialect)
-    audio = _Audio(path)
-    uuid = UUID(str(started.leg))
+    audio, stops = _Audio(path), list(_stops(records))
     return Tape(
         uuid=uuid,
-        config=config,
+        config=_allowed(config, numbered),
         records=records,
         line_nos=line_nos,
-        inputs=tuple(_inputs(uuid, records, line_nos, dialect, audio)),
-        connections=tuple(_connections(records)),
-        tools=tuple(_tools(records, set(config.tools.builtin))),
-        schemas=_schemas(records),
+        inputs=tuple(_inputs(uuid, numbered, dialect, audio)),
+        connections=tuple(_connections(numbered)),
+        tools=tuple(_tools(numbered, set(config.tools.builtin))),
+        schemas=_schemas(numbered),
         frames_ns=tuple(r.t_ns for r in records if r.event_type == "audiosocket.sent"),
+        in_flight=frozenset(number for number, _, on_its_way in stops if on_its_way),
+        stops_ns={number: stop_ns for number, stop_ns, on_its_way in stops if not on_its_way},
     )
+
+
+@contextmanager
+def _reading(line_no: int) -> Iterator[None]:
+    """Name the line of a record that is one, and not as this version writes it."""
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        words = f"expected a record as this version writes it, got {type(error).__name__}: {error}"
+        raise NotReplayable(line_no, words) from error
+
+
+def _allowed(config: Config, numbered: Numbered) -> Config:
+    """Leave out the built-in tools that an announcement did not allow to the call."""
+    line_no, told = next(((n, r.event_data) for n, r in numbered if r.event_type == "leg.context"), (1, {}))
+    if told.get("tools") is None:
+        return config
+    with _reading(line_no):
+        builtin = tuple(name for name in config.tools.builtin if name in told["tools"])
+    return attrs.evolve(config, tools=attrs.evolve(config.tools, builtin=builtin))
 
 
 def _read(path: Path) -> Iterator[tuple[int, Record]]:
@@ -158,7 +195,12 @@ def _read(path: Path) -> Iterator[tuple[int, Record]]:
     for line_no, line in enumerate(lines, 1):
         if line_no == len(lines) and not line.endswith(b"\n"):
             return  # torn by the end of the process
-        yield line_no, parse_line(line, line_no)
+        try:
+            yield line_no, parse_line(line, line_no)
+        except RecordError as error:
+            if line_no > 1:
+                raise
+            raise NotReplayable(1, f"expected a log that voxpipe wrote: {error.reason}") from None
 
 
 def _audio(record: Record) -> bool:
@@ -193,32 +235,45 @@ def _message(kind: int, payload: bytes) -> bytes:
     return bytes((kind,)) + len(payload).to_bytes(2, "big") + payload
 
 
-def _inputs(
-    uuid: UUID, records: tuple[Record, ...], line_nos: tuple[int, ...], dialect: Dialect, audio: _Audio
-) -> Iterator[Input]:
+def _inputs(uuid: UUID, numbered: Numbered, dialect: Dialect, audio: _Audio) -> Iterator[Input]:
     yield Input(0, -1, PhoneSent(_message(KIND_UUID, uuid.bytes)))
-    learnt = next((r for r in records if r.event_type == "leg.format"), None)
-    format_ = None if learnt is None else AudioFormat.parse(learnt.event_data["uplink"])
+    line_no, learnt = next(((n, r) for n, r in numbered if r.event_type == "leg.format"), (1, None))
+    try:
+        format_ = None if learnt is None else AudioFormat.parse(str(learnt.event_data.get("uplink")))
+    except AudioError as error:
+        raise NotReplayable(line_no, str(error)) from error
     drained = False
-    for line_no, record in zip(line_nos, records, strict=True):
-        event: Event | None = None
-        data, kind = record.event_data, record.event_type
-        if kind == "audiosocket.closed":
-            event = PhoneSent(None)
-        elif kind == "audiosocket.received":
-            event = _phone_sent(data, format_, audio, line_no)
-        elif kind == "connection.closed":
-            event = ProviderClosed(record.session or 1, data["code"], data["reason"])
-        elif record.direction == "received" and data.get("type") == kind:
-            event = ProviderSent(record.session or 1, _wire(record, dialect, audio, line_no))
-        elif kind in ("tool.answered", "tool.failed"):
-            event = ToolEnded(data["call_id"], data.get("output", data.get("message", "")), data.get("error"))
-        elif kind.startswith("control."):
-            event = Requested(kind.partition(".")[2], data.get("text", ""))
-        elif kind in ("session.draining", "session.closed") and data.get("because") == GATEWAY_DRAINS and not drained:
-            event, drained = Drained(), True
-        if event is not None:
-            yield Input(record.t_ns, record.seq, event)
+    for line_no, record in numbered:
+        with _reading(line_no):
+            event = _event(record, format_, dialect, audio, line_no)
+        if event is None or (drained and isinstance(event, Drained)):
+            continue
+        drained = drained or isinstance(event, Drained)
+        yield Input(record.t_ns, record.seq, event)
+
+
+def _event(record: Record, format_: AudioFormat | None, dialect: Dialect, audio: _Audio, line_no: int) -> Event | None:
+    data, kind = record.event_data, record.event_type
+    if kind == "audiosocket.closed":
+        return PhoneSent(None)
+    if kind == "audiosocket.received":
+        return _phone_sent(data, format_, audio, line_no)
+    if kind == "connection.closed":
+        code, reason = data["code"], data["reason"]
+        if code not in range(1000, 5000) or not isinstance(reason, str):
+            raise ValueError(f"no way to close a WebSocket: {code!r}, {reason!r}")
+        return ProviderClosed(record.session or 1, code, reason)
+    if record.direction == "received" and data.get("type") == kind:
+        return ProviderSent(record.session or 1, _wire(record, dialect, audio, line_no))
+    if kind in ("tool.answered", "tool.failed"):
+        return ToolEnded(data["call_id"], data.get("output", data.get("message", "")), data.get("error"))
+    if kind.startswith("control."):
+        return Requested(kind.partition(".")[2], data.get("text", ""))
+    if kind == "leg.prompt" and "path" in data:
+        return Requested("play", data["path"])
+    if kind in ("session.draining", "session.closed") and data.get("because") == GATEWAY_DRAINS:
+        return Drained()
+    return None
 
 
 def _phone_sent(data: dict[str, Any], format_: AudioFormat | None, audio: _Audio, line_no: int) -> PhoneSent | None:
@@ -256,27 +311,53 @@ def _sample_bytes(evidence: Any) -> int:
     return 2 if evidence["bytes"] / evidence["duration_ms"] > 12 else 1
 
 
-def _connections(records: tuple[Record, ...]) -> list[TapedConnection]:
+def _connections(numbered: Numbered) -> list[TapedConnection]:
     found: dict[int, TapedConnection] = {}
-    for record in records:
+    for line_no, record in numbered:
         number = record.session or 1
         if record.event_type == "connection.opening":
             found[number] = TapedConnection()
         elif record.event_type == "connection.opened":
-            found[number].opened_ns = record.t_ns
+            with _reading(line_no):
+                found[number].opened_ns = record.t_ns
         elif record.event_type == "session.failed" and number in found and found[number].opened_ns is None:
             found[number].failed_ns = record.t_ns
     return [found[number] for number in sorted(found)]
 
 
-def _tools(records: tuple[Record, ...], builtin: set[str]) -> Iterator[TapedTool]:
-    ended = {r.event_data["call_id"] for r in records if r.event_type in ("tool.answered", "tool.failed")}
+def _stops(records: Sequence[Record]) -> Iterator[tuple[int, int, bool]]:
+    """Where the playout was cut or held: the next frame's number, when that was, and whether it was on its way."""
+    number, stop_ns, over = 0, -1, False
     for record in records:
+        if record.event_type in ("playout.cut", "playout.held") and stop_ns < 0:
+            stop_ns, over = record.t_ns, False
+        elif record.event_type in ("playout.started", "playout.resumed"):
+            over = True
+        elif record.event_type == "audiosocket.sent":
+            if stop_ns >= 0:
+                yield number, stop_ns, not over
+            number, stop_ns = number + 1, -1
+    if stop_ns >= 0:
+        yield number, stop_ns, False
+
+
+def _tools(numbered: Numbered, builtin: set[str]) -> Iterator[TapedTool]:
+    ended = {r.event_data.get("call_id") for _, r in numbered if r.event_type in ("tool.answered", "tool.failed")}
+    for line_no, record in numbered:
         data = record.event_data
-        if record.event_type == "tool.called" and data["name"] not in builtin:
-            yield TapedTool(data["name"], data["call_id"], data["replies"], data["call_id"] in ended)
+        with _reading(line_no):
+            own = record.event_type == "tool.called" and data["name"] not in builtin
+            tool = TapedTool(data["name"], data["call_id"], data["replies"], data["call_id"] in ended) if own else None
+        if tool is not None:
+            yield tool
 
 
-def _schemas(records: tuple[Record, ...]) -> tuple[dict[str, Any], ...]:
-    update = next((r for r in records if r.event_type == "session.update" and r.direction == "sent"), None)
-    return () if update is None else tuple(update.event_data["session"].get("tools", ()))
+def _schemas(numbered: Numbered) -> tuple[dict[str, Any], ...]:
+    for line_no, record in numbered:
+        if record.event_type == "session.update" and record.direction == "sent":
+            with _reading(line_no):
+                schemas = tuple(record.event_data["session"].get("tools", ()))
+                for schema in schemas:
+                    schema["name"], schema["description"], schema["parameters"]
+                return schemas
+    return ()
