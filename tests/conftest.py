@@ -1,8 +1,17 @@
 """Fixtures for all tests."""
 
+import pytest
 from served_context import serve
-from virtual_call import make_call
+from virtual_call import call_dialect, make_call
 from virtual_gateway import run_gateway
 from virtual_program import run_program
 
-__all__ = ["make_call", "run_gateway", "run_program", "serve"]
+from voxpipe.dialects import DIALECTS
+
+__all__ = ["call_dialect", "make_call", "run_gateway", "run_program", "serve"]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make the calls of a test that is marked so with every dialect there is."""
+    if metafunc.definition.get_closest_marker("every_dialect"):
+        metafunc.parametrize("call_dialect", list(DIALECTS), indirect=True)

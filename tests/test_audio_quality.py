@@ -101,6 +101,7 @@ async def test_the_caller_hears_what_the_provider_sent(
     examine(heard, tones_hz, leg.rate_hz)
 
 
+@pytest.mark.every_dialect
 @CASES
 async def test_the_provider_hears_what_the_caller_said(
     autojump_clock: MockClock, make_call: CallMaker, leg: AudioFormat, tones_hz: tuple[float, ...]
@@ -110,6 +111,7 @@ async def test_the_provider_hears_what_the_caller_said(
     examine(bytes(call.session.uplink[: DURATION_S * 2 * PCM24.rate_hz]), tones_hz, PCM24.rate_hz)
 
 
+@pytest.mark.every_dialect
 async def test_equal_rates_change_no_bit(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """On a slin24 leg both directions are the provider's own bytes, noise from end to end of the scale included."""
     noise = np.random.default_rng(24).integers(-32_768, 32_768, DURATION_S * PCM24.rate_hz, dtype="<i2").tobytes()

@@ -6,19 +6,19 @@ from itertools import pairwise
 
 import pytest
 from trio.testing import MockClock
-from virtual_call import HELLO_AND_WAIT, CallMaker, Script, silence, tone, wire_types
+from virtual_call import HELLO_AND_WAIT, CallMaker, Script, silence, tone
 
 from voxpipe.testing.scenario import Acknowledge, Pace, Scenario
 
 
-@pytest.mark.parametrize("dialect", ["openai", "openai-beta"])
-async def test_a_call_is_answered(autojump_clock: MockClock, make_call: CallMaker, dialect: str) -> None:
+@pytest.mark.every_dialect
+async def test_a_call_is_answered(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """The caller speaks, the provider hears it after its acknowledgement, and the caller hears the answer."""
-    call = await make_call(HELLO_AND_WAIT, dialect=dialect)
+    call = await make_call(HELLO_AND_WAIT)
     assert call.outcome.error is None
     assert call.outcome.reason == "leg closed by the peer"
     assert call.session.complaints == []
-    assert call.of("session.updated")[0].seq < call.of("input_audio_buffer.append")[0].seq
+    assert call.seen("session.updated")[0].line_no < call.seen("input_audio_buffer.append")[0].line_no
     summary = call.outcome.summary
     assert summary["formats"]["confirmed"] == {"uplink": "slin24", "downlink": "slin24"}
     assert summary["turns"] == {"caller": 1, "agent": 1, "cut": 0}
@@ -27,6 +27,7 @@ async def test_a_call_is_answered(autojump_clock: MockClock, make_call: CallMake
     assert len(call.phone.spoken) >= 50
 
 
+@pytest.mark.every_dialect
 async def test_frames_leave_every_20_ms_and_the_first_of_an_answer_at_once(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:
@@ -36,12 +37,13 @@ async def test_frames_leave_every_20_ms_and_the_first_of_an_answer_at_once(
     gaps = [round(b - a, 6) for a, b in pairwise(times)]
     assert max(gaps) <= 0.02
     assert sum(gap != 0.02 for gap in gaps) <= 1
-    first_chunk = call.of("response.output_audio.delta")[0]
+    first_chunk = call.seen("response.output_audio.delta")[0]
     started = call.of("playout.started")[0]
     assert started.t_ns - first_chunk.t_ns < 1_000_000
     assert all(len(frame) == 320 for _, frame in call.phone.frames)
 
 
+@pytest.mark.every_dialect
 async def test_a_provider_that_is_slower_than_speech_gets_no_frame_out_of_turn(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:
@@ -56,6 +58,7 @@ async def test_a_provider_that_is_slower_than_speech_gets_no_frame_out_of_turn(
     assert call.outcome.summary["playout"]["underruns"] < 6
 
 
+@pytest.mark.every_dialect
 async def test_a_quiet_call_is_kept_up_by_silence(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """A caller who says nothing gets silence all the while, so that Asterisk's two-second rule never ends the call."""
     call = await make_call(Script(audio=silence(8000)))
@@ -64,14 +67,19 @@ async def test_a_quiet_call_is_kept_up_by_silence(autojump_clock: MockClock, mak
     assert sum(data["frames"] for data in call.data("playout.silence")) >= 350
 
 
+@pytest.mark.every_dialect
 async def test_the_agent_speaks_first_when_told_to(autojump_clock: MockClock, make_call: CallMaker) -> None:
-    """A greeting is asked for right after the acknowledgement, and heard."""
-    call = await make_call(Script(audio=silence(4000)), session={"greeting": "Say hello."})
-    assert wire_types(call.records, "sent")[:2] == ["session.update", "response.create"]
-    assert call.phone.spoken
-    assert call.outcome.summary["turns"]["agent"] == 1
+    """A greeting is asked for right after the acknowledgement, and heard; words that are to be said, too."""
+    for session in ({"greeting": "Say hello."}, {"greeting_words": "Hello."}):
+        call = await make_call(Script(audio=silence(4000)), session=session)
+        asked = call.seen("session.update", "response.create", "input_audio_buffer.append", direction="sent")
+        assert [event.type for event in asked][:2] == ["session.update", "response.create"]
+        assert call.phone.spoken
+        assert call.outcome.summary["turns"]["agent"] == 1
+        assert call.session.complaints == []
 
 
+@pytest.mark.every_dialect
 async def test_the_callers_first_word_waits_for_the_acknowledgement(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:
@@ -85,6 +93,7 @@ async def test_the_callers_first_word_waits_for_the_acknowledgement(
     assert call.outcome.summary["turns"]["agent"] == 1
 
 
+@pytest.mark.every_dialect
 async def test_a_late_acknowledgement_costs_the_oldest_words_and_is_recorded(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:
@@ -99,6 +108,7 @@ async def test_a_late_acknowledgement_costs_the_oldest_words_and_is_recorded(
     assert call.outcome.summary["uplink"]["append_chunks"] == 225 - lost
 
 
+@pytest.mark.every_dialect
 async def test_digits_and_unknown_messages_are_recorded(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """DTMF is in the log with its digit, an unknown kind once, and the call goes on."""
     extra = ((0.1, b"\x03\x00\x015"), (0.2, b"\x42\x00\x02ab"), (0.3, b"\x42\x00\x00"))
@@ -111,6 +121,7 @@ async def test_digits_and_unknown_messages_are_recorded(autojump_clock: MockCloc
     assert call.outcome.error is None
 
 
+@pytest.mark.every_dialect
 async def test_strange_events_and_text_are_recorded_and_survived(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:
@@ -154,6 +165,25 @@ async def test_barge_in_stops_the_agent_and_tells_what_was_heard(
     assert after == []
     assert call.of("conversation.item.truncated")
     assert call.outcome.summary["turns"] == {"caller": 2, "agent": 2, "cut": 1}
+
+
+@pytest.mark.every_dialect
+async def test_the_agent_falls_silent_when_the_caller_speaks(autojump_clock: MockClock, make_call: CallMaker) -> None:
+    """It is cut within a frame of the provider's word, or where it listens while it speaks falls silent by itself."""
+    call = await make_call(Script(audio=tone(2000) + silence(1500) + tone(1200) + silence(3500)))
+    assert call.outcome.error is None
+    assert call.session.complaints == []
+    heard = call.outcome.summary["playout"]["played_samples"]
+    second_s = 3.5 + 0.06  # when the provider hears it
+    if call.dialect.full_duplex:
+        assert call.of("playout.cut") == []
+        assert not any(second_s + 0.3 < time_s < 5.0 for time_s in call.phone.spoken)
+    else:
+        (cut,) = [record for record in call.of("playout.cut") if record.event_data["begun"]]
+        assert cut.t_ns == pytest.approx(second_s * 1e9, abs=30_000_000)
+        assert not any(cut.t_ns / 1e9 + 0.02 < time_s < 5.0 for time_s in call.phone.spoken)
+    assert any(time_s > 5.0 for time_s in call.phone.spoken)
+    assert 0 < heard < 8 * (2500 + 1700 + 1000)
 
 
 async def test_what_the_caller_heard_before_the_cut_is_what_was_counted(

@@ -131,6 +131,7 @@ async def test_hanging_up_plays_the_answer_to_its_end(autojump_clock: MockClock,
     assert playout["played_samples"] == playout["received_samples"] == 8 * 2000
 
 
+@pytest.mark.every_dialect
 @pytest.mark.parametrize("when_s", [0.0, 1.0, 10.0])
 async def test_a_call_that_is_over_cannot_be_asked(
     autojump_clock: MockClock, make_call: CallMaker, when_s: float

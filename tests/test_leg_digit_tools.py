@@ -107,6 +107,7 @@ async def test_a_cancelled_tool_leaves_its_digits_to_the_conversation(
     assert texts(call) == [told("12")]
 
 
+@pytest.mark.every_dialect
 async def test_a_cancelled_tool_leaves_its_digits_to_nobody(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """Where the keypad is the tools' alone: they are counted."""
     own_tools = [Tool(account, timeout_s=1.5)]

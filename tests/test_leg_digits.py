@@ -97,6 +97,7 @@ UNSENT: list[tuple[str, str, Script, float | None, list[dict[str, Any]]]] = [
 ]
 
 
+@pytest.mark.every_dialect
 @pytest.mark.parametrize(
     ("scenario", "script", "drain_after_s", "unsent"), [row[1:] for row in UNSENT], ids=[row[0] for row in UNSENT]
 )

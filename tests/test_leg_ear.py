@@ -23,6 +23,7 @@ def suspected(call: VirtualCall) -> list[tuple[str, str]]:
     return [(data["side"], data["name"]) for data in call.data("audio.suspect")]
 
 
+@pytest.mark.every_dialect
 async def test_each_second_of_each_side_has_its_level(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """Levels come once a second of audio, silence as null, and a call that is well raises no suspicion."""
     call = await make_call(Script(audio=speech(2) + silence(4000)))
@@ -39,6 +40,7 @@ async def test_each_second_of_each_side_has_its_level(autojump_clock: MockClock,
     assert call.outcome.summary["suspicions"] == []
 
 
+@pytest.mark.every_dialect
 async def test_swapped_bytes_are_told_and_passed_on_as_they_are(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:
@@ -52,6 +54,7 @@ async def test_swapped_bytes_are_told_and_passed_on_as_they_are(
     assert bytes(call.session.uplink[: len(expected)]) == expected
 
 
+@pytest.mark.every_dialect
 async def test_the_wrong_law_on_a_g711_leg_may_be_told(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """A leg configured as mu-law whose channel sends A-law: the message says which it sounds like."""
     audio = alaw_encode(speech(6))

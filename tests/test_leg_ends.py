@@ -31,6 +31,7 @@ async def test_hanging_up_in_mid_answer_closes_the_session_in_peace(
 G711_FRAME = b"\x10\x00\xa0" + b"\xff" * 160
 
 
+@pytest.mark.every_dialect
 async def test_g711_on_an_auto_leg_is_an_error_that_says_what_to_configure(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:
@@ -42,6 +43,7 @@ async def test_g711_on_an_auto_leg_is_an_error_that_says_what_to_configure(
     assert call.phone.closed
 
 
+@pytest.mark.every_dialect
 async def test_a_leg_that_changes_its_format_ends_alone(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """G.711 after linear audio is an error with expected and actual; the session is closed in order."""
     call = await make_call(Script(extra=((0.5, G711_FRAME),), stays=True))
@@ -52,6 +54,7 @@ async def test_a_leg_that_changes_its_format_ends_alone(autojump_clock: MockCloc
     assert call.session.closed[0] == 1000
 
 
+@pytest.mark.every_dialect
 async def test_a_leg_without_audio_cannot_tell_its_format(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """In auto mode a leg which sends nothing is ended after the deadline with what to configure."""
     call = await make_call(Script(stays=True, speaks_after_s=30))
@@ -62,6 +65,7 @@ async def test_a_leg_without_audio_cannot_tell_its_format(autojump_clock: MockCl
     assert call.phone.hung_up
 
 
+@pytest.mark.every_dialect
 async def test_a_configured_leg_needs_no_audio_to_hear_the_agent(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:
@@ -76,6 +80,7 @@ async def test_a_configured_leg_needs_no_audio_to_hear_the_agent(
     assert call.phone.spoken
 
 
+@pytest.mark.every_dialect
 async def test_draining_plays_the_answer_to_its_end_and_hangs_up(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:
@@ -88,6 +93,7 @@ async def test_draining_plays_the_answer_to_its_end_and_hangs_up(
     assert playout["played_samples"] == playout["received_samples"] > 8 * 2500
 
 
+@pytest.mark.every_dialect
 async def test_the_session_limit_ends_a_call_before_the_provider_does(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:
@@ -142,6 +148,7 @@ async def test_the_caller_does_not_wait_for_the_closing_handshake(
     assert uplink["overrun_frames"] == sum(data["frames"] for data in call.data("uplink.overrun")) == 0
 
 
+@pytest.mark.every_dialect
 async def test_a_dead_provider_is_apologised_for_at_once(
     autojump_clock: MockClock, make_call: CallMaker, tmp_path: Path
 ) -> None:

@@ -14,6 +14,7 @@ from voxpipe.audio import SLIN24
 from voxpipe.config import Config
 
 
+@pytest.mark.every_dialect
 async def test_the_log_is_gapless_and_in_order(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """Sequence numbers have no gap, times never go back, and every line has what plain scripts want."""
     call = await make_call(HELLO_AND_WAIT)
@@ -81,6 +82,7 @@ async def test_audio_is_digested_inlined_or_put_beside(autojump_clock: MockClock
     assert 2 * len(downlink) == sidecar.outcome.summary["downlink"]["bytes"]
 
 
+@pytest.mark.every_dialect
 async def test_linear_legs_of_the_models_rate_pass_untouched(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """On a slin24 leg the provider gets the caller's very bytes."""
     speech = tone(1000, 24_000) + silence(2500, 24_000)

@@ -105,6 +105,7 @@ async def test_the_summary_is_what_the_peers_saw(autojump_clock: MockClock, make
         check(call)
 
 
+@pytest.mark.every_dialect
 async def test_an_answer_whose_end_is_told_late_is_finished(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """Where the last frame was played before the provider said that it was the last, the answer has its end too."""
     slow = Scenario("slow", "speaks in real time", pace=Pace(speed=1.0, chunk_ms=(20.0,)))

@@ -77,6 +77,7 @@ def after(reader: Reader, lines: Sequence[Record]) -> list[Record]:
     return [line for line in lines if line.seq >= reader.read[0].seq]
 
 
+@pytest.mark.every_dialect
 async def test_a_reader_gets_the_lines_of_the_file(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """All from ``on_start`` on, in order, each at the time it happened, the summary last; then the stream ends."""
     reader = Reader()
@@ -87,6 +88,7 @@ async def test_a_reader_gets_the_lines_of_the_file(autojump_clock: MockClock, ma
     assert [round(time_s * 1e9) for time_s in reader.times] == [record.t_ns for record in reader.read]
 
 
+@pytest.mark.every_dialect
 async def test_readers_do_not_take_from_one_another(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """A second reader, and one that comes in the middle of the call, get what happens from their beginning on."""
     first, second, late = Reader(), Reader(), Reader(starts_after_s=2.0)
@@ -99,6 +101,7 @@ async def test_readers_do_not_take_from_one_another(autojump_clock: MockClock, m
     assert len(late.read) > 100
 
 
+@pytest.mark.every_dialect
 async def test_a_slow_reader_loses_the_oldest_and_is_told(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """Lost and read records together are the file's lines, each loss is told in its place, and the summary comes."""
     slow, quick = Reader(pause_s=0.5, capacity=10), Reader()
@@ -125,6 +128,7 @@ async def test_no_reader_delays_the_call(autojump_clock: MockClock, make_call: C
     assert call.outcome.summary["records"] == without.outcome.summary["records"]
 
 
+@pytest.mark.every_dialect
 async def test_a_reader_that_stops_is_forgotten(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """Cancelled in mid-call: the call goes on, other readers read on, and the stream is held by nobody."""
     other = Reader()
@@ -148,6 +152,7 @@ async def test_a_reader_that_stops_is_forgotten(autojump_clock: MockClock, make_
     assert call.outcome.error is None
 
 
+@pytest.mark.every_dialect
 async def test_waiting_for_one_record_can_be_given_up(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """A wait with a timeout takes nothing from the stream: reading goes on where it was."""
     read: list[Record] = []
@@ -167,6 +172,7 @@ async def test_waiting_for_one_record_can_be_given_up(autojump_clock: MockClock,
     assert read == call.records[read[0].seq :]
 
 
+@pytest.mark.every_dialect
 @pytest.mark.parametrize("scenario", ["wrong-format", "vanish", "no-created"])
 async def test_a_leg_that_fails_ends_the_stream_too(
     autojump_clock: MockClock, make_call: CallMaker, scenario: str
@@ -180,6 +186,7 @@ async def test_a_leg_that_fails_ends_the_stream_too(
     assert reader.read[-1].event_data["because"] == call.outcome.reason
 
 
+@pytest.mark.every_dialect
 async def test_a_leg_that_is_cancelled_ends_the_stream_too(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """However a leg ends, a reader outside of it is not left waiting."""
     reader = Reader()
@@ -195,6 +202,7 @@ async def test_a_leg_that_is_cancelled_ends_the_stream_too(autojump_clock: MockC
     assert reader.read[-1].event_data["because"] == "cancelled"
 
 
+@pytest.mark.every_dialect
 async def test_after_the_call_there_is_nothing_to_read(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """A stream that is asked for after the leg's end is at its end."""
     controls: list[LegControl] = []
@@ -207,6 +215,7 @@ async def test_after_the_call_there_is_nothing_to_read(autojump_clock: MockClock
         assert [record async for record in controls[0].records()] == []
 
 
+@pytest.mark.every_dialect
 async def test_a_stream_of_no_records_is_refused(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """The error says what was expected and what was given."""
     errors: list[str] = []

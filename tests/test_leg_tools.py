@@ -173,6 +173,7 @@ async def test_a_cancelled_call_is_not_spoken_about(autojump_clock: MockClock, m
     assert replies(call) == 0
 
 
+@pytest.mark.every_dialect
 async def test_a_call_that_runs_when_the_leg_ends_is_cancelled(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """The caller hangs up: the tool is cancelled with the leg, and the log says so."""
     call = await make_call(Script(audio=silence(2000)), asks(CallTool("slow")), own_tools=[Tool(slow)])
@@ -201,6 +202,7 @@ async def test_hang_up_ends_the_leg_after_the_goodbye(
     assert len(outputs(call)) == 1
 
 
+@pytest.mark.every_dialect
 async def test_a_goodbye_longer_than_the_drain_timeout_is_heard(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:
@@ -251,6 +253,7 @@ async def test_wait_keeps_the_agent_silent_until_the_caller_speaks(
     assert call.session.complaints == []
 
 
+@pytest.mark.every_dialect
 async def test_without_tools_none_is_sent(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """By default the agent can only speak, and the configuration says nothing of tools."""
     call = await make_call(QUIET)
@@ -265,6 +268,7 @@ MISTAKES = [
 ]
 
 
+@pytest.mark.every_dialect
 @pytest.mark.parametrize(("tools", "own", "message"), MISTAKES, ids=["no destination", "one name twice"])
 async def test_tools_that_do_not_go_together_are_refused(
     autojump_clock: MockClock, make_call: CallMaker, tools: dict[str, Any], own: list[Tool], message: str

@@ -23,6 +23,7 @@ def write(path: Path, rate_hz: int = 8000, seconds: float = 1.0) -> str:
     return str(path)
 
 
+@pytest.mark.every_dialect
 async def test_the_caller_is_welcomed_before_the_agent_speaks(
     autojump_clock: MockClock, make_call: CallMaker, tmp_path: Path
 ) -> None:
@@ -55,6 +56,7 @@ async def test_the_caller_may_speak_over_the_welcome(
     assert call.of("response.created")
 
 
+@pytest.mark.every_dialect
 @pytest.mark.parametrize("rate_hz", [8000, 24_000, 44_100])
 async def test_a_program_plays_a_file_in_mid_call(
     autojump_clock: MockClock, make_call: CallMaker, tmp_path: Path, rate_hz: int
@@ -89,6 +91,7 @@ async def test_a_file_the_caller_spoke_over_was_not_heard(
     assert time_s == pytest.approx(2.1, abs=0.1)
 
 
+@pytest.mark.every_dialect
 async def test_a_file_that_the_call_does_not_outlast_was_not_heard(
     autojump_clock: MockClock, make_call: CallMaker, tmp_path: Path
 ) -> None:
@@ -102,6 +105,7 @@ async def test_a_file_that_the_call_does_not_outlast_was_not_heard(
     assert told == [False]
 
 
+@pytest.mark.every_dialect
 async def test_a_file_that_is_none_is_an_error_and_not_the_end_of_the_call(
     autojump_clock: MockClock, make_call: CallMaker, tmp_path: Path
 ) -> None:
@@ -116,6 +120,7 @@ async def test_a_file_that_is_none_is_an_error_and_not_the_end_of_the_call(
     assert call.phone.spoken
 
 
+@pytest.mark.every_dialect
 async def test_a_file_that_finds_no_room_was_not_heard(
     autojump_clock: MockClock, make_call: CallMaker, tmp_path: Path
 ) -> None:
@@ -133,6 +138,7 @@ async def test_a_file_that_finds_no_room_was_not_heard(
     assert len(call.phone.spoken) == 50
 
 
+@pytest.mark.every_dialect
 async def test_a_file_for_a_call_that_is_over_is_not_heard(
     autojump_clock: MockClock, make_call: CallMaker, tmp_path: Path
 ) -> None:

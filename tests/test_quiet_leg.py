@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from trio.testing import MockClock
 from virtual_call import CallMaker, Script, silence, tone
 
@@ -12,6 +13,7 @@ from voxpipe.errors import RemoteProtocolError
 ASTERISK_LIMIT_S = 2.0
 
 
+@pytest.mark.every_dialect
 async def test_a_leg_of_unknown_format_is_kept_up(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """Before the first audio tells the format, silence in slin8 stays below Asterisk's two seconds of no activity."""
     call = await make_call(Script(audio=tone(1000) + silence(1000), speaks_after_s=4.5))
@@ -24,6 +26,7 @@ async def test_a_leg_of_unknown_format_is_kept_up(autojump_clock: MockClock, mak
     assert call.session.complaints == []
 
 
+@pytest.mark.every_dialect
 async def test_a_leg_that_never_tells_its_format_ends_loudly(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """Kept up by silence, it ends at the timeout all the same, with the way out in the message."""
     call = await make_call(Script(audio=tone(1000), speaks_after_s=9.0))

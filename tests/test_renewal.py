@@ -146,6 +146,7 @@ async def test_a_call_that_ends_takes_its_successor_with_it(autojump_clock: Mock
     assert call.outcome.error is None
 
 
+@pytest.mark.every_dialect
 async def test_renewal_can_be_switched_off(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """With provider.renew_before_s = 0 the call ends with its session, as the session's limit says."""
     call = await make_call(Script(audio=ONE_TURN, stays=True), provider={"renew_before_s": 0.0, "session_limit_s": 7.0})

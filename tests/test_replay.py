@@ -211,6 +211,7 @@ async def test_what_comes_out_besides_is_a_difference(
     assert (more.now, more.line_no) == ("nothing", asked + 2)
 
 
+@pytest.mark.every_dialect
 async def test_a_torn_last_line_is_forgiven_and_no_other(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """A process that was killed leaves half a line; half a line elsewhere is no log."""
     call = await recorded(make_call, "a turn and its answer")
@@ -224,6 +225,7 @@ async def test_a_torn_last_line_is_forgiven_and_no_other(autojump_clock: MockClo
         replayed(call.outcome.log)
 
 
+@pytest.mark.every_dialect
 async def test_a_log_without_what_it_takes_says_so(
     autojump_clock: MockClock, make_call: CallMaker, tmp_path: Path
 ) -> None:
@@ -251,6 +253,7 @@ async def test_a_log_without_what_it_takes_says_so(
         replayed(tmp_path / "empty.jsonl")
 
 
+@pytest.mark.every_dialect
 async def test_who_waits_is_told_how_far_it_is(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """Once a second of the call, growing, up to the whole."""
     call = await recorded(make_call, "a turn and its answer")
@@ -263,6 +266,7 @@ async def test_who_waits_is_told_how_far_it_is(autojump_clock: MockClock, make_c
     assert shares[-1] == pytest.approx(1.0)
 
 
+@pytest.mark.every_dialect
 async def test_a_call_that_cannot_be_made_here_says_why(
     autojump_clock: MockClock, make_call: CallMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -279,6 +283,7 @@ async def test_a_call_that_cannot_be_made_here_says_why(
         replayed(call.outcome.log)
 
 
+@pytest.mark.every_dialect
 async def test_audio_in_the_log_will_do(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """log.audio = "inline" needs no files beside it."""
     call = await make_call(Script(audio=ONE_TURN), log={"audio": "inline"})

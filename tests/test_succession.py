@@ -84,6 +84,7 @@ async def test_a_loss_in_silence_is_not_heard(autojump_clock: MockClock, make_ca
     no_complaints(call)
 
 
+@pytest.mark.every_dialect
 async def test_without_resume_instructions_nothing_is_said(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """With an empty text the new session waits for the caller, whatever was lost."""
     call = await make_call(Script(audio=ONE_TURN), ("vanish", "parrot"), session={"resume_instructions": ""})
@@ -147,6 +148,7 @@ async def test_sessions_are_tried_until_one_can_be_opened(
         assert call.data("uplink.overrun")[-1]["total_frames"] == pytest.approx(15, abs=3)
 
 
+@pytest.mark.every_dialect
 async def test_a_provider_that_stays_away_ends_the_call(
     autojump_clock: MockClock, make_call: CallMaker, tmp_path: Path
 ) -> None:
@@ -198,6 +200,7 @@ async def test_what_the_caller_still_hears_of_the_lost_session_is_cut_for_nobody
     no_complaints(call)
 
 
+@pytest.mark.every_dialect
 @pytest.mark.parametrize("how", ["hang-up", "drain"])
 async def test_the_end_of_the_call_does_not_wait_for_a_session(
     autojump_clock: MockClock, make_call: CallMaker, how: str
@@ -235,6 +238,7 @@ async def test_a_request_in_the_gap_waits_for_the_next_session(autojump_clock: M
     assert update["instructions"] == "Speak like a pirate."
 
 
+@pytest.mark.every_dialect
 async def test_a_request_in_the_gap_fails_with_the_call(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """Where no session follows, who waits is told so."""
     errors: list[str] = []

@@ -152,6 +152,7 @@ async def test_an_answer_is_not_taken_up_before_the_tool_it_called_has_a_result(
     assert not call.of("command.refused")
 
 
+@pytest.mark.every_dialect
 async def test_a_loss_is_not_made_to_wait_for_a_renewal_that_was_in_no_hurry(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:
@@ -291,6 +292,7 @@ async def test_a_goodbye_that_has_come_is_heard_though_the_session_is_lost(
     assert call.phone.spoken[-1] > 1.8
 
 
+@pytest.mark.every_dialect
 @pytest.mark.parametrize("lost_s", [2.1, 2.4])
 async def test_a_call_that_is_over_is_not_recovered(
     autojump_clock: MockClock, make_call: CallMaker, lost_s: float
@@ -303,6 +305,7 @@ async def test_a_call_that_is_over_is_not_recovered(
     heard_to_its_end(call)
 
 
+@pytest.mark.every_dialect
 async def test_the_limit_of_the_call_comes_though_no_session_serves(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:

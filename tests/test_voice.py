@@ -225,6 +225,7 @@ async def test_words_are_heard_by_the_real_model(
     assert (sent(call), told(call)) == ([], [])
 
 
+@pytest.mark.every_dialect
 async def test_each_voice_is_a_record(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """With what was heard of it, and what is known of the agent's echo."""
     call = await make_call(Script(audio=tone(1000) + REST), "silent", voice={"detect": "on"})
@@ -237,6 +238,7 @@ async def test_each_voice_is_a_record(autojump_clock: MockClock, make_call: Call
     assert started["echo_delay_ms"] is None
 
 
+@pytest.mark.every_dialect
 async def test_a_call_gives_its_model_back(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """What one call used serves the next; without detection none is taken."""
     await make_call(Script(audio=silence(200)), voice={"detect": "off"})

@@ -16,17 +16,22 @@ import trio
 import trio.testing
 
 from voxpipe.actors.leg_control import LegControl
+from voxpipe.analysis.events import LogEvent
+from voxpipe.analysis.reader import LogReader
 from voxpipe.audio import SLIN8, AudioFormat
 from voxpipe.call import Surroundings
 from voxpipe.config import Config, structure_config
 from voxpipe.context import LegContext
+from voxpipe.dialects import get_dialect
 from voxpipe.leg import LegOutcome, run_leg
+from voxpipe.sansio.dialect import Dialect
 from voxpipe.sansio.records import Record, parse_line
 from voxpipe.testing.provider import Provider
 from voxpipe.testing.provider_evidence import ProviderSession
 from voxpipe.testing.scenario import SCENARIOS, Scenario
 from voxpipe.tools import Tool
 
+DEFAULT_DIALECT = "openai"
 CALL = UUID("aaaabbbb-cccc-dddd-eeee-ffff00001111")
 START_UNIX_NS = 1_800_000_000_000_000_000
 KINDS = {8000: 0x10, 16000: 0x12, 24000: 0x13, 48000: 0x16}
@@ -99,6 +104,17 @@ class VirtualCall:
     duration_s: float
 
     @property
+    def dialect(self) -> Dialect:
+        """How the provider spells."""
+        return get_dialect(self.provider.dialect)
+
+    def seen(self, *event_types: str, direction: str = "") -> list[LogEvent]:
+        """The events of these types in the reference dialect's words, as a log's reader sees them."""
+        assert self.outcome.log is not None
+        wanted = (event for event in LogReader(self.outcome.log) if event.type in event_types)
+        return [event for event in wanted if direction in ("", event.direction)]
+
+    @property
     def session(self) -> ProviderSession:
         """The provider's evidence of its latest session."""
         return self.provider.sessions[-1]
@@ -135,7 +151,13 @@ async def run_inline(work: Callable[..., Any], *args: Any, **_options: Any) -> A
 
 
 @pytest.fixture
-def make_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CallMaker:
+def call_dialect(request: pytest.FixtureRequest) -> str:
+    """The dialect of a test's calls: the reference, or each there is in turn."""
+    return str(getattr(request, "param", DEFAULT_DIALECT))
+
+
+@pytest.fixture
+def make_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call_dialect: str) -> CallMaker:
     """Make one call in virtual time, over memory streams from the phone to the leg and from the leg to the provider."""
     monkeypatch.setattr(trio.to_thread, "run_sync", run_inline)
 
@@ -143,7 +165,7 @@ def make_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CallMaker:
         script: Script,
         scenario: str | Scenario | Sequence[str | Scenario] = "parrot",
         *,
-        dialect: str = "openai",
+        dialect: str = call_dialect,
         timeout_s: float = 60,
         shape: Callable[[trio.abc.Stream, trio.Nursery], trio.abc.Stream] | None = None,
         refuse_connections: Collection[int] = (),
@@ -155,6 +177,7 @@ def make_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CallMaker:
     ) -> VirtualCall:
         scenarios = [scenario] if isinstance(scenario, str | Scenario) else scenario
         provider = Provider(dialect, [SCENARIOS[one] if isinstance(one, str) else one for one in scenarios])
+        tables["provider"] = {"url": f"ws://provider.test{provider.path}", **tables.get("provider", {})}
         config = virtual_config(tmp_path, dialect, tables)
         start_s = trio.current_time()
         dials = itertools.count(1)
@@ -250,7 +273,7 @@ HELLO_AND_WAIT = Script(audio=tone(1000) + silence(3500))
 
 def appends(call: VirtualCall) -> int:
     """How many messages of caller audio went out."""
-    return len(call.of("input_audio_buffer.append", direction="sent"))
+    return len(call.of(call.dialect.audio_type, direction="sent"))
 
 
 def no_audio_passed(call: VirtualCall) -> None:

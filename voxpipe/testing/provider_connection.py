@@ -83,6 +83,7 @@ class Connection:
         self._pending = 0
         self._patience = trio.CancelScope()
         self._speaking: dict[str, trio.CancelScope] = {}
+        self._sounding: set[str] = set()
         self._sent_one = trio.Event()
         self._heard_one = trio.Event()
         self._send, self._outbox = trio.open_memory_channel[Outgoing | Stall | Vanish | Close](OUTBOX)
@@ -138,6 +139,7 @@ class Connection:
 
     def hush(self, answer: Answer) -> None:
         """See ``Line``."""
+        self._sounding.discard(answer.id)
         if scope := self._speaking.pop(answer.id, None):
             scope.cancel()
 
@@ -208,6 +210,7 @@ class Connection:
             pace = attrs.evolve(pace, speed=STREAM_SPEED, chunk_ms=(STREAM_MS,))
         with scope:
             await trio.sleep(pace.latency_s)
+            self._sounding.add(answer.id)
             began_s = trio.current_time()
             if not answer.wordless:
                 speaker.begin(answer)
@@ -227,12 +230,14 @@ class Connection:
                 speaker.call(answer, call)
                 await trio.sleep(call.hold_s)
             self._speaking.pop(answer.id, None)
+            self._sounding.discard(answer.id)
             speaker.finish(answer)
 
     async def _hear_clock(self) -> float:
         """Where the client's audio is the clock, wait while it stands still; return for how long."""
         began_s = trio.current_time()
-        while self._spelling.continuous and not self._evidence.hears(self.now_s()):
+        ready = self._evidence.ready_s is not None
+        while self._spelling.continuous and ready and not self._evidence.hears(self.now_s()):
             await self._heard_one.wait()
         return trio.current_time() - began_s
 
@@ -240,7 +245,7 @@ class Connection:
         """Send silence where nothing is said."""
         while True:
             await trio.sleep(STREAM_MS / 1000)
-            if self._evidence.ready_s is not None and not self._speaking and self._evidence.hears(self.now_s()):
+            if self._evidence.ready_s is not None and not self._sounding and self._evidence.hears(self.now_s()):
                 self.emit({"type": HUM, "bytes": self._dialogue.speaker.silence(STREAM_MS)})
 
     async def _play(self, steps: list[Step]) -> None:
