@@ -28,12 +28,13 @@ def asks(*calls: CallTool, says: bool = False, trigger: Trigger = Trigger.READY)
 
 def outputs(call: VirtualCall) -> list[str]:
     """What the model was told, in order."""
-    return [m.body["item"]["output"] for m in call.session.messages if m.type == "conversation.item.create"]
+    made = [event["item"] for event in call.session.understood if event["type"] == "conversation.item.create"]
+    return [item["output"] for item in made if item["type"] == "function_call_output"]
 
 
 def replies(call: VirtualCall) -> int:
     """How many responses we asked for."""
-    return call.session.received["response.create"]
+    return sum(event["type"] == "response.create" for event in call.session.understood)
 
 
 async def look_up(context: ToolContext, number: int) -> dict[str, Any]:

@@ -26,19 +26,20 @@ def caller(seconds: float, *presses: tuple[float, str]) -> Script:
 
 
 def commands(call: VirtualCall) -> list[str]:
-    """What was sent besides audio and the configuration, in order."""
-    return [m.type for m in call.session.messages if m.type != "session.update"]
+    """What was asked for besides audio and the configuration, in order."""
+    unheeded = ("session.update", "change", "leave", "alive")
+    return [event["type"] for event in call.session.understood if event["type"] not in unheeded]
 
 
 def texts(call: VirtualCall) -> list[str]:
     """The texts of the items that told of entries."""
-    items = [message.body["item"] for message in call.session.messages if message.type == ADD]
+    items = [event["item"] for event in call.session.understood if event["type"] == ADD]
     return [item["content"][0]["text"] for item in items if item["type"] == "message"]
 
 
 def outputs(call: VirtualCall) -> list[str]:
     """What the model was told of tools, in order."""
-    items = [message.body["item"] for message in call.session.messages if message.type == ADD]
+    items = [event["item"] for event in call.session.understood if event["type"] == ADD]
     return [item["output"] for item in items if item["type"] == "function_call_output"]
 
 

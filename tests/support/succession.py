@@ -17,7 +17,7 @@ ONE_TURN = tone(1000) + silence(4000)
 
 def given(session: ProviderSession) -> list[tuple[str, str]]:
     """The items a session was given by us, in order: who said it, and what."""
-    items = [message.body["item"] for message in session.messages if message.type == "conversation.item.create"]
+    items = [event["item"] for event in session.understood if event["type"] == "conversation.item.create"]
     return [
         (item["role"], item["content"][0]["text"])
         if item["type"] == "message"

@@ -55,8 +55,10 @@ class Commands:
         if ack is None:
             self.settle(ticket)
             return command_id
+        if together := self.dialect.answers(kind):  # its answer is awaited, but there is no other acknowledgement
+            self.settle(ticket)
+            ticket = None
         deadline_ns = self.now_ns + self._ack_ns + (self._answer_ns if ack is ResponseCreated else 0)
-        together = self.dialect.answers(kind)
         self.pending.add(Pending(command_id, command, ack, self.now_ns, deadline_ns, ticket, together))
         return command_id
 

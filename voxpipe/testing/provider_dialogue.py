@@ -86,9 +86,10 @@ class Dialogue:
             self._evidence.received["?"] += 1
             self.refuse(event, event.event_id)
             return
-        self._keep(event, len(message))
         refusal = self._spelling.refuse(event, configured=self._asked)
-        for read in [] if refusal else self._spelling.read(event):
+        meaning = [] if refusal else self._spelling.read(event)
+        self._keep(event, meaning, len(message))
+        for read in meaning:
             refusal = refusal or self._acts[read["type"]](read)
         if refusal is not None:
             self.refuse(refusal, as_id(event))
@@ -121,12 +122,15 @@ class Dialogue:
     def _id(self, kind: str) -> str:
         return f"{kind}_vp{self._evidence.number:04d}x{next(self._ids):05d}"
 
-    def _keep(self, event: Json, size_bytes: int) -> None:
+    def _keep(self, event: Json, meaning: list[Json], size_bytes: int) -> None:
         self._evidence.received[event["type"]] += 1
         if event["type"] != self._spelling.audio_type:
             body = event if size_bytes <= KEPT_BODY_BYTES else {}
+            told = tuple(
+                {**read, "type": "response.create"} if read["type"] in (RESPOND, SPEAK) else read for read in meaning
+            )
             self._evidence.messages.append(
-                ClientMessage(self._line.now_s(), event["type"], event.get("event_id"), body)
+                ClientMessage(self._line.now_s(), event["type"], event.get("event_id"), body, told if body else ())
             )
 
     def _update(self, event: Json) -> Refusal | None:

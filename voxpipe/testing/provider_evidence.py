@@ -32,12 +32,16 @@ class Complaint:
 
 @attrs.frozen
 class ClientMessage:
-    """One message of the client other than audio; the body is left out when it is larger than 64 KiB."""
+    """One message of the client other than audio; the body is left out when it is larger than 64 KiB.
+
+    ``meaning`` is what it asks for in GA's words, whatever the client's: several things, or nothing.
+    """
 
     time_s: float
     type: str
     event_id: str | None
     body: dict[str, Any]
+    meaning: tuple[dict[str, Any], ...] = ()
 
 
 @attrs.frozen
@@ -111,6 +115,11 @@ class ProviderSession:
     ready_s: float | None = None
     closed: tuple[int, str] | None = None
     """Close code and reason, whoever closed; 1006 when the connection was lost."""
+
+    @property
+    def understood(self) -> list[dict[str, Any]]:
+        """What the client asked for besides audio, in GA's words, whatever its own."""
+        return [meaning for message in self.messages for meaning in message.meaning]
 
     @property
     def open(self) -> bool:

@@ -178,8 +178,10 @@ KNOWN = ("session.created", "conversation.", "input_audio_buffer.", "rate_limits
 def _reaction(kind: str, content: str) -> list[Json]:
     if kind == "session.commentary.append":
         return [{"type": SPEAK, "words": content, "anyway": True}]
-    answered = kind == "session.instructions.append" and not content.startswith(FOR_ALL_TIME)
-    return [{"type": RESPOND}] if answered else []
+    if kind == "session.thinking.append" or content.startswith(FOR_ALL_TIME):
+        return []
+    body = {"type": "message", "role": "system", "content": [{"type": "input_text", "text": content}]}
+    return [{"type": "conversation.item.create", "item": body}, {"type": RESPOND}]
 
 
 def _told(event: Json) -> Json:
