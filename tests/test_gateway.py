@@ -339,8 +339,14 @@ async def test_a_real_socket_is_served(tmp_path: Path, nursery: trio.Nursery) ->
     assert (gateway.statistics.legs, gateway.statistics.failed) == (0, 1)
 
 
+BRACES = (
+    "expected {model}, {api_key}, {uplink_format}, {uplink_rate}, {downlink_format}, {downlink_rate} at most in braces"
+)
 CONFIGS: list[tuple[dict[str, Any], str]] = [
-    ({"dialect": "azure"}, "provider.dialect: expected one of openai, openai-beta, deepgram, got 'azure'"),
+    (
+        {"dialect": "azure"},
+        "provider.dialect: expected one of openai, openai-beta, openai-live, azure-openai, deepgram, got 'azure'",
+    ),
     (
         {"formats": ["pcm24", "slin16"]},
         "provider.formats: expected formats of openai (slin24, ulaw8, alaw8), got 'slin16'",
@@ -349,11 +355,19 @@ CONFIGS: list[tuple[dict[str, Any], str]] = [
         {"url": "https://x/"},
         "provider.url: expected a URL such as wss://host/path, got 'https://x/'",
     ),
-    ({"url": "wss://{host}/"}, "provider.url: expected {api_key} and {model} at most in braces, got 'wss://{host}/'"),
-    ({"headers": {"X": "{token}"}}, "provider.headers: expected {api_key} and {model} at most in braces in X"),
-    ({"headers": {"X": "{"}}, "provider.headers: expected {api_key} and {model} at most in braces in X"),
-    ({"query": {"q": "{0}"}}, "provider.query: expected {api_key} and {model} at most in braces in q"),
-    ({"query": {"q": "{model.x}"}}, "provider.query: expected {api_key} and {model} at most in braces in q"),
+    ({"url": "wss://{host}/"}, f"provider.url: {BRACES}, got 'wss://{{host}}/'"),
+    ({"headers": {"X": "{token}"}}, f"provider.headers: {BRACES} in X"),
+    ({"headers": {"X": "{"}}, f"provider.headers: {BRACES} in X"),
+    ({"query": {"q": "{0}"}}, f"provider.query: {BRACES} in q"),
+    (
+        {"dialect": "azure-openai", "model": "m"},
+        "provider.url: expected a URL such as wss://RESOURCE.openai.azure.com/openai/v1/realtime, got none",
+    ),
+    (
+        {"dialect": "azure-openai", "url": "wss://x"},
+        "provider.model: expected a model, since azure-openai has none of its own, got none",
+    ),
+    ({"query": {"q": "{model.x}"}}, f"provider.query: {BRACES} in q"),
 ]
 
 

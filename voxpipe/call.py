@@ -10,7 +10,7 @@ from uuid import UUID
 import attrs
 import trio
 
-from voxpipe.actors.access import build_access
+from voxpipe.actors.access import Access
 from voxpipe.actors.audiosocket_leg import AudioSocketLeg
 from voxpipe.actors.chunk_queue import ChunkQueue
 from voxpipe.actors.conversation import Conversation
@@ -113,7 +113,7 @@ class Call:
         self.conversation = Conversation(
             dialect,
             config,
-            build_access(dialect, config.provider, api_key, given.dial, given.ssl_context),
+            Access(dialect, config.provider, api_key, given.dial, given.ssl_context),
             log,
             appends=appends_end,
             downlink=self.downlink,

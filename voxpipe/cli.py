@@ -25,7 +25,7 @@ from voxpipe.audio import AudioFormat
 from voxpipe.config import parse_address, unusable_address
 from voxpipe.config_file import load_config, toml_template
 from voxpipe.demo import Demo, DemoPlan, run_demo
-from voxpipe.dialects import DIALECTS, get_dialect
+from voxpipe.dialects import DEFAULT, DIALECTS, get_dialect
 from voxpipe.dialplan import asterisk_dialplan
 from voxpipe.errors import AudioError, ConfigError, VoxpipeError
 from voxpipe.serve import serve
@@ -45,7 +45,7 @@ LegFormat = Literal[
 SCENARIO_HELP = (
     "How the provider behaves: " + ", ".join(f"{s.name} ({s.description})" for s in SCENARIOS.values()) + "."
 )
-DIALECT_HELP = f"How the provider spells its messages: {' or '.join(DIALECTS)}."
+DIALECT_HELP = "How the provider spells its messages: " + ", ".join(DIALECTS) + "."
 
 app = App(
     name="voxpipe",
@@ -66,7 +66,7 @@ def demo_command(
     *,
     out: Path = Path("voxpipe-demo"),
     caller: Annotated[Path, Parameter(show_default=False)] = SPEECH,
-    dialect: Annotated[str, Parameter(help=DIALECT_HELP)] = "openai",
+    dialect: Annotated[str, Parameter(help=DIALECT_HELP)] = DEFAULT,
     leg_format: LinearFormat = "slin8",
     scenario: Annotated[str, Parameter(help=SCENARIO_HELP)] = PARROT.name,
 ) -> int:
@@ -320,7 +320,7 @@ def _print_calls(results: list[CallResult]) -> None:
 def simulate_command(
     *,
     listen: str = "127.0.0.1:8765",
-    dialect: Annotated[str, Parameter(help=DIALECT_HELP)] = "openai",
+    dialect: Annotated[str, Parameter(help=DIALECT_HELP)] = DEFAULT,
     scenario: Annotated[str, Parameter(help=SCENARIO_HELP)] = PARROT.name,
 ) -> int:
     """Be a provider for any Realtime client, until SIGINT or SIGTERM, and tell what the client does wrong.

@@ -119,18 +119,27 @@ class LegConfig:
 class ProviderConfig:
     """Where the speech model is, and in which formats we talk with it."""
 
-    dialect: str = key("openai", "how the provider spells its messages: openai or openai-beta")
+    dialect: str = key(
+        "", "how the provider spells its messages, one of those in the table of providers; empty: OpenAI Realtime, GA"
+    )
     url: str = key("", "ws:// or wss:// URL; empty: the dialect's own")
     model: str = key("", "model; empty: the dialect's default")
-    api_key: str = key("", "key; empty: taken from the environment (OPENAI_API_KEY)", secret=True)
+    api_key: str = key("", "key; empty: from the environment, by the variable in the table of providers", secret=True)
     formats: tuple[str, ...] = key(
         ("pcm24",),
         'formats in order of preference, each tried on a new session when the one before is refused: "pcm24", "ulaw8", '
         '"alaw8", or "UPLINK/DOWNLINK"',
         check=_is_format_list,
     )
-    headers: dict[str, str] = key(dict, "further HTTP headers; {api_key} and {model} are filled in", secret=True)
-    query: dict[str, str] = key(dict, "further URL query parameters; {api_key} and {model} are filled in", secret=True)
+    headers: dict[str, str] = key(
+        dict, "further HTTP headers, filled in like query; an empty one is left out", secret=True
+    )
+    query: dict[str, str] = key(
+        dict,
+        "further URL query parameters; {api_key}, {model}, {uplink_format}, {uplink_rate}, {downlink_format} and "
+        "{downlink_rate} are filled in",
+        secret=True,
+    )
     ca_file: str = key("", "PEM file of the authorities to trust instead of the system's")
     connect_timeout_s: float = key(10.0, "TCP, TLS and WebSocket handshakes together", check=between(0.1, 600))
     ack_timeout_s: float = key(2.0, "how long the provider may take to acknowledge a command", check=between(0.05, 600))

@@ -16,7 +16,7 @@ import trio
 
 from voxpipe.audio import AudioFormat
 from voxpipe.config import structure_config
-from voxpipe.dialects import get_dialect
+from voxpipe.dialects import DEFAULT, get_dialect
 from voxpipe.errors import ConfigError, VoxpipeError
 from voxpipe.gateway import Gateway
 from voxpipe.leg import LegOutcome
@@ -44,7 +44,7 @@ class DemoPlan:
 
     out: Path
     caller: Path = SPEECH
-    dialect: str = "openai"
+    dialect: str = DEFAULT
     leg_format: AudioFormat
     scenario: str = PARROT.name
 

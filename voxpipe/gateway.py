@@ -19,7 +19,7 @@ from uuid import UUID
 import attrs
 import trio
 
-from voxpipe.actors.access import find_api_key, known_secrets
+from voxpipe.actors.access import TEMPLATE_KEYS, find_api_key, known_secrets
 from voxpipe.actors.leg_control import LegControl
 from voxpipe.actors.monotonic import now_ns
 from voxpipe.actors.sink import CallLog, Entry, RecordObserver, write_records
@@ -338,6 +338,10 @@ def check_config(config: Config) -> None:
                 path, f"expected {default!r}, since {dialect.name} has no word for the key, got {value!r}"
             )
     _check_templates(config.provider)
+    if not config.provider.url and not dialect.url:
+        raise ConfigError("provider.url", f"expected a URL such as {dialect.url_example}, got none")
+    if not config.provider.model and not dialect.default_model:
+        raise ConfigError("provider.model", f"expected a model, since {dialect.name} has none of its own, got none")
     if config.voice.detect == "on":
         speech_package()
     check_context(config.context)
@@ -356,7 +360,7 @@ def check_config(config: Config) -> None:
 
 
 def _check_templates(provider: ProviderConfig) -> None:
-    expected = "expected {api_key} and {model} at most in braces"
+    expected = f"expected {{{'}, {'.join(TEMPLATE_KEYS)}}} at most in braces"
     if not _is_template(provider.url):
         raise ConfigError("provider.url", f"{expected}, got {provider.url!r}")
     for table, templates in (("headers", provider.headers), ("query", provider.query)):
@@ -367,7 +371,7 @@ def _check_templates(provider: ProviderConfig) -> None:
 
 def _is_template(text: str) -> bool:
     try:
-        text.format_map({"api_key": "", "model": ""})
+        text.format_map(dict.fromkeys(TEMPLATE_KEYS, ""))
     except (LookupError, ValueError, AttributeError):
         return False
     return True

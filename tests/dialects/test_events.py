@@ -227,10 +227,21 @@ def test_every_word_of_a_dialect_is_tested(dialect: str) -> None:
     """Each event the dialect knows is in a table here; the acknowledgement has a table of its own."""
     known = set(get_dialect(dialect).events)
     tested = {message["type"] for name, message, _ in ROWS if name == dialect}
-    # GA's names are kept in the old dialect: a server in between sends them, and they are no one else's.
-    both = {"conversation.item.added", "conversation.item.done"} if dialect == "openai-beta" else set()
-    assert known == tested | {"session.updated"} | both
-    assert known - both <= vendor_names(dialect, "server")
+    # The other shape's names are read, too: servers in between mix them, and they are no one else's.
+    other = {"openai": "openai-beta", "openai-beta": "openai"}[dialect]
+    mixed = known - vendor_names(dialect, "server")
+    assert known - mixed == tested - mixed | {"session.updated"}
+    assert mixed == set(get_dialect(other).events) - vendor_names(dialect, "server")
+
+
+@BOTH
+def test_the_words_of_the_other_shape_are_read_alike(dialect: str) -> None:
+    """What a server in between sends under the other shape's name is the event of that name there."""
+    other = {"openai": "openai-beta", "openai-beta": "openai"}[dialect]
+    mixed = [row for row in ROWS if row[0] == other and row[1]["type"] not in vendor_names(dialect, "server")]
+    assert len({message["type"] for _, message, _ in mixed}) >= 4
+    for _, message, expected in mixed:
+        assert decode(dialect, message) == expected
 
 
 @BOTH

@@ -24,6 +24,8 @@ UNIONS: dict[tuple[str, str], Any] = {
     ("openai", "server"): GaServerEvent,
     ("openai-beta", "client"): BetaClientEvent,
     ("openai-beta", "server"): BetaServerEvent,
+    ("azure-openai", "client"): GaClientEvent,
+    ("azure-openai", "server"): GaServerEvent,
     ("openai-live", "client"): LiveClientEvent,
     ("openai-live", "server"): LiveServerEvent,
 }

@@ -220,7 +220,11 @@ def make_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call_dialect: str
 def virtual_config(folder: Path, dialect: str, tables: dict[str, dict[str, Any]]) -> Config:
     """A configuration for virtual calls; ``tables`` are laid over it."""
     tree: dict[str, dict[str, Any]] = {
-        "provider": {"dialect": dialect, "url": "ws://provider.test/v1/realtime"},
+        "provider": {
+            "dialect": dialect,
+            "url": "ws://provider.test/v1/realtime",
+            "model": "" if get_dialect(dialect).default_model else "our-deployment",
+        },
         "log": {"dir": str(folder / "logs")},
     }
     for name, table in tables.items():

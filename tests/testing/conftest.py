@@ -20,6 +20,9 @@ Json = dict[str, Any]
 URLS = {
     "openai": "ws://provider.test/v1/realtime?model=gpt-realtime-2.1",
     "openai-beta": "ws://provider.test/v1/realtime?model=gpt-4o-realtime-preview-2024-12-17",
+    "openai-live": "ws://provider.test/v1/live/sessions",
+    "azure-openai": "ws://provider.test/openai/v1/realtime?model=our-deployment",
+    "deepgram": "ws://provider.test/v1/agent/converse",
 }
 BETA_HEADERS = (("OpenAI-Beta", "realtime=v1"),)
 

@@ -7,7 +7,7 @@ import json
 import pytest
 import trio
 
-from voxpipe.testing.provider import Provider
+from voxpipe.testing.provider import SPELLINGS, Provider
 from voxpipe.testing.provider_evidence import ProviderNote
 
 VAD = {"type": "server_vad", "threshold": 0.5, "prefix_padding_ms": 300, "silence_duration_ms": 500}
@@ -237,16 +237,21 @@ async def test_audio_before_the_acknowledgement_is_a_complaint(autojump_clock, c
 
 
 async def test_the_key_is_asked_for(autojump_clock, connect):
-    """A provider with a key answers 401 without it, and takes Bearer as well as Azure's api-key."""
+    """A provider with a key answers 401 without it, and takes it in the header its vendor has for it."""
     from voxpipe.websocket import WebSocketRefused
 
-    provider = Provider(api_key="k1")
-    with pytest.raises(WebSocketRefused, match="401"):
-        await connect(provider, headers=(("Authorization", "Bearer k2"),))
-    assert [complaint.code for complaint in provider.complaints] == ["unauthorized"]
-    for header in (("Authorization", "Bearer k1"), ("api-key", "k1")):
-        client = await connect(provider, headers=(header,))
-        await client.until("session.created")
+    beta = (("OpenAI-Beta", "realtime=v1"),)
+    bearer, token, azure = ("Authorization", "Bearer k1"), ("Authorization", "Token k1"), ("api-key", "k1")
+    expected = {"openai": bearer, "openai-beta": bearer, "openai-live": bearer, "azure-openai": azure}
+    assert {*expected, "deepgram"} == set(SPELLINGS)
+    for dialect, right in {**expected, "deepgram": token}.items():
+        provider = Provider(dialect, api_key="k1")
+        for wrong in {bearer, token, azure, ("Authorization", "Bearer k2")} - {right}:
+            with pytest.raises(WebSocketRefused, match="401"):
+                await connect(provider, headers=(wrong,))
+        assert [complaint.code for complaint in provider.complaints] == ["unauthorized"] * 3
+        await connect(provider, headers=(right, *(beta if dialect == "openai-beta" else ())))
+        assert len(provider.complaints) == 3
 
 
 @pytest.mark.parametrize(
@@ -322,5 +327,8 @@ async def test_the_watcher_is_told_as_it_happens(autojump_clock, connect, uttera
 
 def test_an_unknown_dialect_is_refused():
     """The error lists the dialects there are."""
-    with pytest.raises(ValueError, match=r"expected a dialect of openai, openai-beta, deepgram.*, got 'klingon'"):
+    with pytest.raises(
+        ValueError,
+        match=r"expected a dialect of openai, openai-beta, openai-live, azure-openai, deepgram, got 'klingon'",
+    ):
         Provider("klingon")

@@ -9,6 +9,7 @@ from urllib.parse import quote_plus, urlencode
 
 import attrs
 
+from voxpipe.audio import FormatPair
 from voxpipe.config import Config, ProviderConfig
 from voxpipe.dialects import get_dialect
 from voxpipe.sansio.dialect import Dialect
@@ -21,15 +22,48 @@ SECRET_LETTERS = 16
 
 
 @attrs.frozen
-class Access:
-    """How a provider is reached: what the leg's configuration and the surroundings give."""
+class Door:
+    """Where one session with its formats is asked for."""
 
     url: str = attrs.field(repr=False)
     shown: str
     """The URL as the log has it: of the query only the names, and of the dialect's own parameters the values."""
     headers: tuple[tuple[str, str], ...] = attrs.field(repr=False)
+
+
+@attrs.frozen
+class Access:
+    """How a provider is reached: what the leg's configuration and the surroundings give."""
+
+    dialect: Dialect
+    provider: ProviderConfig = attrs.field(repr=False)
+    api_key: str = attrs.field(repr=False)
     dial: Dial
     ssl_context: ssl.SSLContext | None
+
+    def door(self, formats: FormatPair) -> Door:
+        """Fill URL, query and headers in; what is empty then is left out, and a header that wants a key without one."""
+        provider, dialect = self.provider, self.dialect
+        values = {"model": provider.model or dialect.default_model, "api_key": self.api_key}
+        for side in ("uplink", "downlink"):
+            format_ = getattr(formats, side)
+            values[f"{side}_format"] = dialect.format_names.get(format_, format_.name)
+            values[f"{side}_rate"] = str(format_.rate_hz)
+        query = {name: value.format_map(values) for name, value in {**dialect.query, **provider.query}.items()}
+        url = (provider.url or dialect.url).format_map(values)
+        if given := {name: value for name, value in query.items() if value}:
+            url += ("&" if "?" in url else "?") + urlencode(given)
+        templates = {name: value for name, value in {**dialect.headers, **provider.headers}.items() if value}
+        headers = tuple(
+            (name, value.format_map(values))
+            for name, value in templates.items()
+            if self.api_key or "{api_key}" not in value
+        )
+        return Door(url, _without_secrets(url, frozenset(dialect.query)), headers)
+
+
+TEMPLATE_KEYS = ("model", "api_key", "uplink_format", "uplink_rate", "downlink_format", "downlink_rate")
+"""What may stand in braces in a URL, a query parameter and a header."""
 
 
 def find_api_key(provider: ProviderConfig) -> str:
@@ -43,22 +77,6 @@ def known_secrets(provider: ProviderConfig) -> frozenset[str]:
     api_key = find_api_key(provider)
     words = [word for value in provider.headers.values() for word in value.split() if len(word) >= SECRET_LETTERS]
     return frozenset({api_key, quote_plus(api_key), *words} - {""})  # the key also as it stands in a URL
-
-
-def build_access(
-    dialect: Dialect, provider: ProviderConfig, api_key: str, dial: Dial, ssl_context: ssl.SSLContext | None
-) -> Access:
-    """Fill the dialect's URL, query and headers in. A header that wants a key is left out when there is none."""
-    values = {"model": provider.model or dialect.default_model, "api_key": api_key}
-    query = {name: value.format_map(values) for name, value in {**dialect.query, **provider.query}.items() if value}
-    url = (provider.url or dialect.url).format_map(values)
-    if query:
-        url += ("&" if "?" in url else "?") + urlencode(query)
-    templates = {**dialect.headers, **provider.headers}
-    headers = tuple(
-        (name, value.format_map(values)) for name, value in templates.items() if api_key or "{api_key}" not in value
-    )
-    return Access(url, _without_secrets(url, frozenset(dialect.query)), headers, dial, ssl_context)
 
 
 def _without_secrets(url: str, open_names: frozenset[str]) -> str:

@@ -180,13 +180,14 @@ class LiveSession:
     async def _connect(self, nursery: trio.Nursery) -> WebSocket | None:
         """Open the WebSocket; the error of one that cannot be opened ends the session."""
         access = self._joint.access
-        where = access.shown.partition("?")[0]
-        self._log.record("connection.opening", {"url": access.shown, "formats": str(self.formats)})
+        door = access.door(self.formats)
+        where = door.shown.partition("?")[0]
+        self._log.record("connection.opening", {"url": door.shown, "formats": str(self.formats)})
         timeout_s = self._joint.provider.connect_timeout_s
         try:
             with trio.fail_after(timeout_s):
                 websocket = await connect_websocket(
-                    nursery, access.url, access.headers, dial=access.dial, ssl_context=access.ssl_context
+                    nursery, door.url, door.headers, dial=access.dial, ssl_context=access.ssl_context
                 )
         except WebSocketRefused as error:
             self._finish(Ending("no connection", SessionError(f"expected a WebSocket at {where}: {error}")))
@@ -194,7 +195,7 @@ class LiveSession:
             message = f"expected a WebSocket at {where} within {timeout_s:g} s, got none"
             self._finish(Ending("no connection", SessionError(message)))
         else:
-            self._log.record("connection.opened", {"url": access.shown})
+            self._log.record("connection.opened", {"url": door.shown})
             return websocket
         return None
 

@@ -11,14 +11,13 @@ from typing import Any
 
 from voxpipe.analysis.events import LOCAL, RECEIVED, SENT, LogEvent, as_count, count_at
 from voxpipe.audio import AudioFormat
-from voxpipe.dialects.openai import OPENAI
-from voxpipe.dialects.openai_beta import OPENAI_BETA, RENAMED
+from voxpipe.dialects import REFERENCE, REFERENCE_FLAT, RENAMED
 from voxpipe.errors import AudioError, RemoteProtocolError
 from voxpipe.sansio.dialect import EventSpelling
 
-APPEND = OPENAI.audio_type
+APPEND = REFERENCE.audio_type
 DELTA = "response.output_audio.delta"
-AUDIO_KEYS = OPENAI.audio_keys
+AUDIO_KEYS = REFERENCE.audio_keys
 
 NEW_NAMES = {
     **{old: new for new, old in RENAMED.items()},
@@ -79,8 +78,8 @@ def spelling_of(event_type: str, data: dict[str, Any]) -> EventSpelling | None:
     """Find the table's entry for an event; a flat session body is the beta's."""
     session = data.get("session")
     if event_type == "session.updated" and isinstance(session, dict) and "audio" not in session:
-        return OPENAI_BETA.events[event_type]
-    return OPENAI.events.get(event_type)
+        return REFERENCE_FLAT.events[event_type]
+    return REFERENCE.events.get(event_type)
 
 
 def fields_of(event: LogEvent) -> dict[str, Any]:

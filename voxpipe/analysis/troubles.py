@@ -9,13 +9,13 @@ import attrs
 
 from voxpipe.analysis.events import LogEvent, count_at, dig, text_at
 from voxpipe.analysis.spelling import fields_of
-from voxpipe.dialects.openai import OPENAI, counted_ms
+from voxpipe.dialects import REFERENCE, counted_ms
 
 SHOWN_LINES = 8
 MAX_KINDS = 200
 """Kinds that are told apart; a code made up anew for each error must not fill the memory."""
 CLOSED_IN_PEACE = (1000, 1001)
-HARMLESS_CODES = OPENAI.busy_codes | {"response_cancel_not_active", "input_audio_buffer_commit_empty"}
+HARMLESS_CODES = REFERENCE.busy_codes | {"response_cancel_not_active", "input_audio_buffer_commit_empty"}
 """Refusals that a client meets when its command and the provider's event cross; the call goes on as it would."""
 FATAL = frozenset({"session.failed", "session.not_recovered", "leg.failed", "leg.crashed"})
 

@@ -284,6 +284,19 @@ EXPIRED = frozenset(
     }
 )
 
+ADVICE = {
+    "HTTP 401": "the key is not known: set provider.api_key or DEEPGRAM_API_KEY (a token needs another header)",
+    "HTTP 402": "the account has no credit left: no other try will help",
+    "HTTP 403": "the key may not use the Voice Agent: check its scopes",
+    "HTTP 404": "the URL leads nowhere: check provider.url",
+    "INVALID_SETTINGS": "the server does not take the settings: look for the key that it names, in session.extra, too",
+    "UNPARSABLE_CLIENT_MESSAGE": "the server does not know a key that was sent: look in session.extra",
+    "FAILED_TO_THINK": "the language model did not answer: check provider.model and agent.think in session.extra",
+    "FAILED_TO_SPEAK": "the voice did not answer: check session.voice, session.speed and agent.speak in session.extra",
+    "FAILED_TO_START_LISTENING": "the listening model did not begin: check agent.listen in session.extra",
+    "USER_AUDIO_FORMAT": "the server does not hear what was declared: check provider.formats",
+}
+
 DEEPGRAM = Dialect(
     name="deepgram",
     url="wss://agent.deepgram.com/v1/agent/converse",
@@ -337,6 +350,8 @@ DEEPGRAM = Dialect(
     keepalive_s=5.0,
     reader=Responses,
     views=VIEWS,
+    format_names={format_: ENCODINGS[format_.encoding] for format_ in FORMATS},
+    advice=ADVICE,
 )
 """``fatal_codes``: errors which other formats would not mend; all errors end a session here. ``session_limit_s``: the
 server ends one after two hours. ``keepalive_s``: it wants one within 8 s, and was seen to close at 10."""

@@ -297,6 +297,15 @@ EVENTS: dict[str, EventSpelling] = {
     ),
 }
 
+RENAMED = {
+    "response.output_audio.delta": "response.audio.delta",
+    "response.output_audio.done": "response.audio.done",
+    "response.output_audio_transcript.delta": "response.audio_transcript.delta",
+    "response.output_audio_transcript.done": "response.audio_transcript.done",
+}
+"""GA's names and what they were before: compatible servers mix them, and either is read."""
+EVENTS |= {old: EVENTS[new] for new, old in RENAMED.items()}
+
 COMMANDS: dict[type, Any] = {
     ConfigureSession: _session_update,
     InstructSession: lambda command: {
@@ -332,6 +341,22 @@ COMMANDS: dict[type, Any] = {
     },
 }
 
+ADVICE = {
+    "HTTP 401": "no key was sent, or one that is not known: set provider.api_key or OPENAI_API_KEY",
+    "HTTP 403": "the key may not use this: check its project and its permissions",
+    "HTTP 404": "the URL leads nowhere: check provider.url, and the model in it",
+    "invalid_api_key": "the key is not known: check provider.api_key or OPENAI_API_KEY (ephemeral keys end soon)",
+    "insufficient_quota": "the account has no credit left: no other try will help",
+    "model_not_found": "there is no such model for this key: check provider.model",
+    "missing_model": "the URL names no model: set provider.model",
+    "beta_api_shape_disabled": "this server speaks the present shape only: choose the dialect without -beta",
+    "unknown_parameter": "the server does not know a key that was sent: look in session.extra for the one it names",
+    "invalid_value": "the server does not take a value that was sent: look for the key that it names",
+    "cannot_update_voice": "the voice cannot change once the agent has spoken",
+    "rate_limit_exceeded": "too many sessions or tokens for this key just now",
+}
+"""What to do about what a server says, by its codes."""
+
 OPENAI = Dialect(
     name="openai",
     url="wss://api.openai.com/v1/realtime",
@@ -343,7 +368,13 @@ OPENAI = Dialect(
     events=EVENTS,
     commands=COMMANDS,
     audio_type="input_audio_buffer.append",
-    audio_keys={"input_audio_buffer.append": "audio", "response.output_audio.delta": "delta"},
+    audio_keys={
+        "input_audio_buffer.append": "audio",
+        "response.output_audio.delta": "delta",
+        "response.audio.delta": "delta",
+    },
+    format_names={format_: spelling["type"] for format_, spelling in FORMATS.items()},
+    advice=ADVICE,
     fatal_codes=frozenset(
         {
             "session_expired",

@@ -28,14 +28,6 @@ from voxpipe.sansio.realtime import UNTOLD, SessionUpdated
 FORMATS: dict[AudioFormat, str] = {PCM24: "pcm16", ULAW8: "g711_ulaw", ALAW8: "g711_alaw"}
 NAMES: dict[str, AudioFormat] = {name: format_ for format_, name in FORMATS.items()}
 
-RENAMED = {
-    "response.output_audio.delta": "response.audio.delta",
-    "response.output_audio.done": "response.audio.done",
-    "response.output_audio_transcript.delta": "response.audio_transcript.delta",
-    "response.output_audio_transcript.done": "response.audio_transcript.done",
-}
-"""GA's names and what they were before."""
-
 
 def _read_format(wire: object) -> AudioFormat | str:
     return NAMES.get(str(wire), repr(wire))
@@ -68,7 +60,7 @@ OPENAI_BETA = attrs.evolve(
     name="openai-beta",
     headers={**OPENAI.headers, "OpenAI-Beta": "realtime=v1"},
     default_model="gpt-4o-realtime-preview",
-    events={RENAMED.get(wire_type, wire_type): spelling for wire_type, spelling in EVENTS.items()}
+    events=EVENTS
     | {
         "session.updated": EventSpelling(
             SessionUpdated,
@@ -85,6 +77,6 @@ OPENAI_BETA = attrs.evolve(
         InstructSession: _instructions_update,
         AddMessage: add_message("text"),
     },
-    audio_keys={"input_audio_buffer.append": "audio", "response.audio.delta": "delta"},
+    format_names=FORMATS,
     unknown_keys=frozenset({"session.turn_detection.idle_timeout_ms"}),
 )

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from voxpipe.audio import ALAW8, SLIN16, SLIN24, ULAW8, AudioFormat
+from voxpipe.dialects.openai import ADVICE
 from voxpipe.dialects.openai_live_turns import (
     AgentWords,
     CallerWords,
@@ -242,6 +243,8 @@ OPENAI_LIVE = Dialect(
     farewell_answer="session.closed",
     reader=Turns,
     views=VIEWS,
+    format_names={format_: spelling["type"] for format_, spelling in FORMATS.items()},
+    advice=ADVICE,
 )
 """``fills_gaps_s``: the model speaks only while audio comes in. ``recall_chars``: 500 tokens are the limit.
 ``session_limit_s``: sessions were seen to end after two hours."""

@@ -176,7 +176,8 @@ class Dialect:
     session, which it says by ``farewell_answer``.
 
     ``views`` is for those who read a log: messages by type, sent and received. What a ``reader`` made of messages is in
-    the log besides, in the reference dialect's words.
+    the log besides, in the reference dialect's words. ``format_names`` are what templates of URLs and headers may use;
+    ``url_example`` shows a URL where there is none for all; ``advice`` is what to do about a refusal, by its code.
     """
 
     name: str
@@ -211,6 +212,9 @@ class Dialect:
     farewell_answer: str = ""
     reader: Callable[[], Reader] = Reader
     views: Mapping[str, View] = attrs.field(factory=dict)
+    format_names: Mapping[AudioFormat, str] = attrs.field(factory=dict)
+    url_example: str = ""
+    advice: Mapping[str, str] = attrs.field(factory=dict)
 
     def supports(self, command: type) -> bool:
         """Tell whether the provider has a word for a command."""

@@ -1,9 +1,9 @@
 """A simulated speech provider: it hears turns, speaks them back, plays scenarios, and keeps evidence.
 
-It speaks OpenAI Realtime (``openai``, and the older beta ``openai-beta``), OpenAI Live (``openai-live``) and Deepgram's
-Voice Agent (``deepgram``), strictly: what the real server refuses is refused here, in its words, and everything a
-client does wrong is a ``Complaint``. It shares no code with the gateway but formats, errors and the WebSocket, so it
-can tell when the gateway is wrong.
+It speaks OpenAI Realtime (``openai``, ``azure-openai``, and the older beta ``openai-beta``), OpenAI Live
+(``openai-live``) and Deepgram's Voice Agent (``deepgram``), strictly: what the real server refuses is refused here, in
+its words, and everything a client does wrong is a ``Complaint``. It shares no code with the gateway but formats, errors
+and the WebSocket, so it can tell when the gateway is wrong.
 
 ::
 
@@ -33,7 +33,7 @@ from voxpipe.testing.provider_evidence import Complaint, ProviderNote, ProviderS
 from voxpipe.testing.provider_live import LIVE
 from voxpipe.testing.provider_schema import Refusal
 from voxpipe.testing.provider_session import SessionConfiguration
-from voxpipe.testing.provider_spelling import BETA, GA
+from voxpipe.testing.provider_spelling import AZURE, BETA, GA
 from voxpipe.testing.scenario import PARROT, Close, Scenario
 from voxpipe.websocket import Upgrade, WebSocketClosed, WebSocketRefused, receive_upgrade
 
@@ -41,7 +41,7 @@ HANDSHAKE_TIMEOUT_S = 10.0
 KEPT_SESSIONS = 1_000
 KEPT_AUDIO_BYTES = 8 * 1024 * 1024
 DEFAULT_MODEL = "gpt-realtime-2.1"
-SPELLINGS = {spelling.name: spelling for spelling in (GA, BETA, LIVE, DEEPGRAM)}
+SPELLINGS = {spelling.name: spelling for spelling in (GA, BETA, LIVE, AZURE, DEEPGRAM)}
 """The dialects a simulated provider speaks, by name."""
 
 
@@ -50,7 +50,7 @@ class Provider:
 
     Of a sequence of scenarios the first connection gets the first, and so on; further connections get the last.
 
-    ``api_key``: what ``Authorization: Bearer`` or ``api-key`` must carry, else HTTP 401; None takes anybody.
+    ``api_key``: what the dialect's own header must carry, else HTTP 401; None takes anybody.
     ``sessions``: the evidence of the last ``KEPT_SESSIONS`` connections, oldest first; ``keep_bytes`` bounds the audio
     kept of each, per direction. ``on_event`` is told what happens as it happens, and must not raise.
     """

@@ -299,7 +299,7 @@ DEEPGRAM = DeepgramSpelling(
     CLIENT_MESSAGES,
     SESSION_DEFAULTS,
     path="/v1/agent/converse",
-    scheme="Token",
+    scheme="Token ",
     needs_model=False,
     has_ids=False,
     audio_type=AUDIO,

@@ -83,7 +83,8 @@ class Spelling:
     headers: Mapping[str, str] = attrs.field(factory=dict)
     forbidden: Mapping[str, Refusal] = attrs.field(factory=dict)
     path: str = "/v1/realtime"
-    scheme: str = "Bearer"
+    key_header: str = "authorization"
+    scheme: str = "Bearer "
     needs_model: bool = True
     has_ids: bool = True
     audio_type: str = "input_audio_buffer.append"
@@ -95,7 +96,7 @@ class Spelling:
 
     def authorizes(self, headers: Mapping[str, str], api_key: str) -> bool:
         """Whether a client's headers carry the key."""
-        return headers.get("authorization") == f"{self.scheme} {api_key}" or headers.get("api-key") == api_key
+        return headers.get(self.key_header) == f"{self.scheme}{api_key}"
 
     def refuse_upgrade(self, headers: Mapping[str, str], query: str) -> Refusal | None:
         """Why a connection is refused right after it was opened, or None."""
@@ -218,6 +219,7 @@ GA = Spelling(
         )
     },
 )
+AZURE = attrs.evolve(GA, name="azure-openai", path="/openai/v1/realtime", key_header="api-key", scheme="")
 
 _MODALITIES = ListOf(Choice(("audio", "text")))
 _FORMAT = Choice(("pcm16", "g711_ulaw", "g711_alaw"))
