@@ -35,7 +35,10 @@ class Interpreter:
         view = self._dialect.views.get(event.type)
         if view is None:
             return event
-        data = view.make(event.data, self._asked)
+        try:
+            data = view.make(event.data, self._asked)
+        except (AttributeError, KeyError, TypeError, ValueError):  # not of the shape its type has
+            data = event.data
         if event.direction == SENT and isinstance(data.get("session"), dict):
             self._asked = data["session"]
         return event._replace(type=view.wire_type, data=data)

@@ -231,7 +231,15 @@ def _seen_session(wire: Wire, _asked: Wire) -> Wire:
     uplink = {"format": seen_format(audio.get("input")), "transcription": {"model": heard} if heard else None}
     downlink = {"format": seen_format(audio.get("output")), "voice": _model(agent.get("speak"))}
     uplink["turn_detection"] = {"type": "the provider's own"}
-    return {"session": {"model": _model(agent.get("think")), "audio": {"input": uplink, "output": downlink}}}
+    session = {"model": _model(agent.get("think")), "audio": {"input": uplink, "output": downlink}}
+    return {"session": session | _seen_tools(agent.get("think"))}
+
+
+def _seen_tools(think: Any) -> Wire:
+    think = think[0] if isinstance(think, list) and think else think
+    functions = think.get("functions") if isinstance(think, dict) else None
+    found = [{"type": "function", **each} for each in functions or () if isinstance(each, dict)]
+    return {"tools": found} if found else {}
 
 
 def _model(part: Any) -> str | None:

@@ -169,7 +169,10 @@ def _seen_session(wire: Wire, _asked: Wire) -> Wire:
     format_, voice = audio.get("format"), audio.get("output", {}).get("voice")
     uplink = {"format": format_, "turn_detection": OWN_TURNS, "transcription": {"model": "its own"}}
     downlink = {"format": format_, "voice": voice}
-    return {"session": {**session, "audio": {"input": uplink, "output": downlink}}}
+    tools = session.get("delegation", {}).get("responses", {}).get("tools", [])
+    return {
+        "session": {**session, "audio": {"input": uplink, "output": downlink}} | ({"tools": tools} if tools else {})
+    }
 
 
 OWN_TURNS = {"type": "the model's own", "silence_duration_ms": 0}

@@ -21,28 +21,16 @@ EVENTS = (
 )  # fmt: skip
 
 
-def _is_command(record: Record) -> bool:
-    return record.direction == "sent" and "audio" not in record.event_data
+FRAME = "audiosocket.sent"
 
 
-def _is_append(record: Record) -> bool:
-    return record.direction == "sent" and "audio" in record.event_data and record.event_type != "audiosocket.sent"
-
-
-def _is_frame(record: Record) -> bool:
-    return record.event_type == "audiosocket.sent"
-
-
-def _is_event(record: Record) -> bool:
-    return record.direction == "local" and record.event_type.startswith(EVENTS)
-
-
-LANES: dict[str, Callable[[Record], bool]] = {
-    "commands to the provider": _is_command,
-    "caller audio to the provider": _is_append,
-    "agent audio to the caller": _is_frame,
-    "events": _is_event,
-}
+def _lanes(append: str) -> dict[str, Callable[[Record], bool]]:
+    return {
+        "commands to the provider": lambda r: r.direction == "sent" and r.event_type not in (append, FRAME),
+        "caller audio to the provider": lambda r: r.direction == "sent" and r.event_type == append,
+        "agent audio to the caller": lambda r: r.event_type == FRAME,
+        "events": lambda r: r.direction == "local" and r.event_type.startswith(EVENTS),
+    }
 
 
 @attrs.frozen
@@ -78,17 +66,20 @@ class Replay:
         return self.difference is None
 
 
-def compare(then: Sequence[Record], line_nos: Sequence[int], now: Sequence[Record]) -> Replay:
-    """Hold the records of a replay against those of the log."""
+def compare(then: Sequence[Record], line_nos: Sequence[int], now: Sequence[Record], append: str) -> Replay:
+    """Hold the records of a replay against those of the log; ``append`` is the type of caller audio on the wire."""
     whole = then[-1].event_type == SUMMARY
     # Of a process that was killed the log lacks the end, and what it did at its last moment may have been late.
     behind_ns = math.inf if whole else then[-1].t_ns - SLIP_NS
     counts: dict[str, int] = {}
     differences: list[Difference] = []
-    for lane, belongs in LANES.items():
+    for lane, belongs in _lanes(append).items():
         before = [(line_no, record) for line_no, record in zip(line_nos, then, strict=True) if belongs(record)]
         after = [record for record in now if belongs(record)]
         while len(after) > len(before) and after[-1].t_ns >= behind_ns:
+            after.pop()
+        # A frame that was due at the instant the call ended left before or behind its end by chance.
+        if len(after) == len(before) + 1 and after[-1].event_type == FRAME and after[-1].t_ns >= then[-1].t_ns:
             after.pop()
         # Each session has tasks of its own, and which of them goes first at one instant is Trio's to throw dice for.
         before.sort(key=lambda numbered: numbered[1].session or 1)

@@ -12,6 +12,7 @@ import trio.testing
 
 from voxpipe.audio import NS_PER_S
 from voxpipe.call import Surroundings
+from voxpipe.dialects import get_dialect
 from voxpipe.errors import ConfigError
 from voxpipe.leg import run_leg
 from voxpipe.replay.compare import Replay, compare
@@ -40,7 +41,7 @@ def replay_log(path: str | Path, *, on_progress: Callable[[float], None] = lambd
     with tempfile.TemporaryDirectory(prefix="voxpipe-replay-") as folder:
         clock = trio.testing.MockClock(autojump_threshold=0)
         records = trio.run(_run, tape, prompts, folder, on_progress, clock=clock)
-    return compare(tape.records, tape.line_nos, records)
+    return compare(tape.records, tape.line_nos, records, get_dialect(tape.config.provider.dialect).audio_type)
 
 
 async def _run(tape: Tape, prompts: Prompts, folder: str, on_progress: Callable[[float], None]) -> list[Record]:

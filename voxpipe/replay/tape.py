@@ -16,7 +16,7 @@ from voxpipe.config import Config, structure_config
 from voxpipe.dialects import get_dialect
 from voxpipe.errors import AudioError, ConfigError, RecordError
 from voxpipe.sansio.audiosocket import HANGUP, KIND_DTMF, KIND_ERROR, KIND_UUID, KINDS
-from voxpipe.sansio.dialect import Dialect
+from voxpipe.sansio.dialect import Dialect, View
 from voxpipe.sansio.records import REDACTED, Record, parse_line
 from voxpipe.wav import read_payload
 
@@ -163,7 +163,7 @@ def read_tape(path: Path) -> Tape:
         inputs=tuple(_inputs(uuid, numbered, dialect, audio)),
         connections=tuple(_connections(numbered)),
         tools=tuple(_tools(numbered, set(config.tools.builtin))),
-        schemas=_schemas(numbered),
+        schemas=_schemas(numbered, dialect),
         frames_ns=tuple(r.t_ns for r in records if r.event_type == "audiosocket.sent"),
         in_flight=frozenset(number for number, _, on_its_way in stops if on_its_way),
         stops_ns={number: stop_ns for number, stop_ns, on_its_way in stops if not on_its_way},
@@ -352,11 +352,12 @@ def _tools(numbered: Numbered, builtin: set[str]) -> Iterator[TapedTool]:
             yield tool
 
 
-def _schemas(numbered: Numbered) -> tuple[dict[str, Any], ...]:
+def _schemas(numbered: Numbered, dialect: Dialect) -> tuple[dict[str, Any], ...]:
     for line_no, record in numbered:
-        if record.event_type == "session.update" and record.direction == "sent":
+        view = dialect.views.get(record.event_type, View(record.event_type))
+        if view.wire_type == "session.update" and record.direction == "sent":
             with _reading(line_no):
-                schemas = tuple(record.event_data["session"].get("tools", ()))
+                schemas = tuple(view.make(record.event_data, {})["session"].get("tools", ()))
                 for schema in schemas:
                     schema["name"], schema["description"], schema["parameters"]
                 return schemas
