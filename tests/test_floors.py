@@ -47,7 +47,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "reception": ACTORS | {"context", "leg"},
     "context_server": CONFIG | {"apart", "context", "reception"},
     "replay": ACTORS | {"call", "leg"},
-    "gateway": ACTORS | {"builtin_tools", "context", "call", "context_server", "leg", "reception"},
+    "config_check": ACTORS | {"context"},
+    "gateway": ACTORS | {"builtin_tools", "config_check", "context", "call", "context_server", "leg", "reception"},
+    "probe": ACTORS | {"call", "leg", "replay"},
     # The tables of the dialects say what a wire type means, of which a second copy would drift; limits are read from
     # TOML by the rules of the configuration.
     "analysis": BASE | {"sansio", "dialects", "dsp", "structuring", "wav"},
@@ -55,8 +57,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "testing": PURE | {"dsp", "dialects", "wav", "websocket"},
 }
 TOP = {
-    "cli", "cli_analysis", "cli_compare", "cli_fleet", "cli_quality", "cli_replay", "cli_report", "command_files",
-    "log_commands", "log_report", "comparison_commands", "fleet_commands", "analysis_tables", "comparison_tables",
+    "cli", "cli_analysis", "cli_compare", "cli_config", "cli_fleet", "cli_probe", "cli_quality",
+    "cli_replay", "cli_report", "command_files", "log_commands", "log_report", "comparison_commands", "fleet_commands", "analysis_tables", "comparison_tables",
     "demo", "serve", "terminal", "dialplan", "__main__",
 }  # fmt: skip
 """The top floor may import everything, and nobody below may import it."""

@@ -16,8 +16,9 @@ from virtual_call import Script, silence, tone, virtual_config
 from virtual_gateway import GatewayMaker, VirtualGateway
 
 from voxpipe.config import structure_config
+from voxpipe.config_check import check_config
 from voxpipe.errors import ConfigError
-from voxpipe.gateway import Gateway, check_config
+from voxpipe.gateway import Gateway
 
 DIGIT = b"\x03\x00\x015"
 

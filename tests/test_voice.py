@@ -13,10 +13,10 @@ from virtual_call import CallMaker, Script, VirtualCall, silence, tone
 
 from voxpipe import testing
 from voxpipe.audio import SLIN8
+from voxpipe.config_check import check_config
 from voxpipe.config_file import load_config
 from voxpipe.dsp import Converter, speech
 from voxpipe.errors import ConfigError
-from voxpipe.gateway import check_config
 from voxpipe.testing.scenario import SCENARIOS, Scenario
 from voxpipe.wav import read_wav
 

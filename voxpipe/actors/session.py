@@ -189,11 +189,11 @@ class LiveSession:
                 websocket = await connect_websocket(
                     nursery, door.url, door.headers, dial=access.dial, ssl_context=access.ssl_context
                 )
-        except WebSocketRefused as error:
-            self._finish(Ending("no connection", SessionError(f"expected a WebSocket at {where}: {error}")))
-        except trio.TooSlowError:
-            message = f"expected a WebSocket at {where} within {timeout_s:g} s, got none"
-            self._finish(Ending("no connection", SessionError(message)))
+        except (WebSocketRefused, trio.TooSlowError) as cause:
+            why = f": {cause}" if isinstance(cause, WebSocketRefused) else f" within {timeout_s:g} s, got none"
+            error = SessionError(f"expected a WebSocket at {where}{why}")
+            error.__cause__ = cause
+            self._finish(Ending("no connection", error))
         else:
             self._log.record("connection.opened", {"url": door.shown})
             return websocket
