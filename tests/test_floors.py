@@ -58,7 +58,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 TOP = {
     "cli", "cli_analysis", "cli_compare", "cli_config", "cli_fleet", "cli_probe", "cli_quality",
-    "cli_replay", "cli_report", "command_files", "log_commands", "log_report", "comparison_commands", "fleet_commands", "analysis_tables", "comparison_tables",
+    "cli_replay", "cli_report", "command_files", "log_commands", "log_report", "comparison_commands",
+    "fleet_commands", "analysis_tables", "comparison_tables",
     "demo", "serve", "terminal", "dialplan", "__main__",
 }  # fmt: skip
 """The top floor may import everything, and nobody below may import it."""

@@ -10,7 +10,7 @@ import signal
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 import orjson
@@ -20,12 +20,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from voxpipe import cli_analysis, cli_compare, cli_fleet, cli_quality, cli_replay, cli_report
+from voxpipe import cli_analysis, cli_compare, cli_fleet, cli_probe, cli_quality, cli_replay, cli_report
 from voxpipe.audio import AudioFormat
+from voxpipe.cli_config import DIALECT_HELP, config_of_flags
 from voxpipe.config import parse_address, unusable_address
 from voxpipe.config_file import load_config, toml_template
 from voxpipe.demo import Demo, DemoPlan, run_demo
-from voxpipe.dialects import DEFAULT, DIALECTS, get_dialect
+from voxpipe.dialects import DEFAULT, get_dialect
 from voxpipe.dialplan import asterisk_dialplan
 from voxpipe.errors import AudioError, ConfigError, VoxpipeError
 from voxpipe.serve import serve
@@ -45,7 +46,6 @@ LegFormat = Literal[
 SCENARIO_HELP = (
     "How the provider behaves: " + ", ".join(f"{s.name} ({s.description})" for s in SCENARIOS.values()) + "."
 )
-DIALECT_HELP = "How the provider spells its messages: " + ", ".join(DIALECTS) + "."
 
 app = App(
     name="voxpipe",
@@ -54,6 +54,7 @@ app = App(
     help_format="markdown",
 )
 cli_analysis.register(app)
+cli_probe.register(app)
 cli_fleet.register(app)
 cli_compare.register(app)
 cli_quality.register(app)
@@ -147,7 +148,7 @@ def serve_command(
     set_
         Any other key, as TABLE.KEY=VALUE; may be given several times.
     """
-    overrides: dict[str, Any] = {
+    flags = {
         "gateway.listen": listen,
         "gateway.max_legs": max_legs,
         "leg.format": leg_format,
@@ -157,13 +158,7 @@ def serve_command(
         "log.dir": log_dir,
         "log.audio": log_audio,
     }
-    for assignment in set_:
-        key, equals, value = assignment.partition("=")
-        if not equals:
-            raise ConfigError("--set", f"expected TABLE.KEY=VALUE, got {assignment!r}")
-        overrides[key] = value
-    loaded = load_config(config, overrides={key: value for key, value in overrides.items() if value is not None})
-    return trio.run(serve, loaded, Terminal())
+    return trio.run(serve, config_of_flags(config, flags, set_), Terminal())
 
 
 @app.command
