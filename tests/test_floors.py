@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from voxpipe.dialects import DIALECTS
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "voxpipe"
 MAX_FILE_LINES = 400
@@ -81,6 +83,33 @@ def dotted(path: Path) -> str:
     """A file's name as a module, from within voxpipe: ``sansio.clock``."""
     parts = path.relative_to(PACKAGE).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def dialect_names(path: Path) -> Iterator[str]:
+    """Where a file names one of the dialects, or a module of one: ``file:line: name``."""
+    modules = {f"voxpipe.dialects.{each.stem}" for each in (PACKAGE / "dialects").glob("*.py")} - {
+        "voxpipe.dialects.__init__",
+        "voxpipe.dialects.neutral",
+    }
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found = [
+        (node.lineno, node.value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and node.value in DIALECTS
+    ]
+    found += [
+        (node.lineno, str(node.module))
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module in modules
+    ]
+    found += [
+        (node.lineno, node.attr if isinstance(node, ast.Attribute) else node.id)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name | ast.Attribute)
+        and (node.attr if isinstance(node, ast.Attribute) else node.id).lower().replace("_", "-") in DIALECTS
+    ]
+    for line, name in found:
+        yield f"{path.relative_to(PACKAGE)}:{line}: {name}"
 
 
 def floor(path: Path) -> str:
@@ -231,3 +260,11 @@ def test_a_function_can_be_seen_at_once(path: Path) -> None:
             if body and (node.end_lineno or 0) - body[0].lineno + 1 > MAX_FUNCTION_LINES:
                 longer.append(f"{node.name} at line {node.lineno}")
     assert longer == []
+
+
+def test_a_dialect_is_data() -> None:
+    """No file but a dialect's own names one, in code or import; the peers of providers are a world of their own."""
+    others = [path for path in sources() if floor(path) != "dialects" and not path.stem.startswith("provider")]
+    assert [found for path in others for found in dialect_names(path)] == []
+    own = [found for path in sources() if floor(path) == "dialects" for found in dialect_names(path)]
+    assert {found.rpartition(" ")[2] for found in own} >= set(DIALECTS)

@@ -68,6 +68,23 @@ async def test_formats_that_change_in_mid_call_end_it(autojump_clock: MockClock,
 
 
 @pytest.mark.every_dialect
+@pytest.mark.parametrize("accepted", [False, True], ids=["strictly", "accepted"])
+async def test_an_acknowledgement_without_formats_is_taken_only_where_that_is_wanted(
+    autojump_clock: MockClock, make_call: CallMaker, accepted: bool
+) -> None:
+    """Nothing is guessed, unless the dialect's vendor never tells them or the configuration says so; it is recorded."""
+    call = await make_call(HELLO_AND_WAIT, "silent-ack", provider={"accept_silent_ack": accepted})
+    if not (accepted or call.dialect.silent_ack):
+        assert isinstance(call.outcome.error, FormatMismatch)
+        assert set(call.outcome.error.confirmed) == {"no format"}
+        no_audio_passed(call)
+        return
+    assert call.outcome.error is None
+    assert call.data("session.ready")[0]["echoed"] is False
+    assert call.phone.spoken
+
+
+@pytest.mark.every_dialect
 async def test_the_next_format_of_the_list_is_tried_on_a_new_session(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:

@@ -57,7 +57,7 @@ Verdict = Literal["same", "differs", "not told", "added"]
 
 @attrs.frozen
 class Setting:
-    """One key of the session, as it was requested (not if ``added``) and as it was acknowledged (not if ``not told``)."""
+    """One key of the session: as requested, unless ``added``, and as acknowledged, unless ``not told``."""
 
     name: str
     requested: Any

@@ -163,8 +163,10 @@ class Dialogue:
     def _confirm(self, event_id: str | None = None) -> None:
         self._parrot = self._parrot.relisten(self._configuration.uplink, self._configuration.hearing)
         self._evidence.configuration = self._configuration.body
-        told = {"session": self._configuration.body, "client_event_id": event_id}
-        self._line.emit({"type": "session.updated", **told})
+        session = self._configuration.body
+        if isinstance(answer := self._scenario.on_update, Acknowledge) and not answer.tells_formats:
+            session = {**session, "audio": {side: _formatless(part) for side, part in session["audio"].items()}}
+        self._line.emit({"type": "session.updated", "session": session, "client_event_id": event_id})
 
     def _append(self, event: Json) -> Refusal | None:
         if self._evidence.ready_s is None and not self._early:
@@ -333,3 +335,7 @@ class Dialogue:
         self._line.emit({"type": LEAVE, **told})
         self._line.close()
         return None
+
+
+def _formatless(part: Json) -> Json:
+    return {key: value for key, value in part.items() if key != "format"}

@@ -211,6 +211,8 @@ def _session(asked: Json) -> Json:
 
 
 def _resource(session: Json) -> Json:
+    if "format" not in session["audio"]["output"]:
+        return {**session, "audio": {"output": {"voice": session["audio"]["output"]["voice"]}}}
     wire = session["audio"]["output"]["format"]
     rate_hz = wire.get("rate", 8_000)
     audio = {"format": {**wire, "rate": rate_hz}, "output": {"voice": session["audio"]["output"]["voice"]}}

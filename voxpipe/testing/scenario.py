@@ -117,10 +117,11 @@ class Acknowledge:
     """Answer a good ``session.update`` with ``session.updated``, after ``delay_s``.
 
     ``uplink_instead`` and ``downlink_instead`` name GA formats; the first that was *not* asked for is confirmed,
-    and used.
+    and used. ``tells_formats``: whether formats are in it at all.
     """
 
     delay_s: float = 0.0
+    tells_formats: bool = True
     uplink_instead: tuple[str, ...] = ()
     downlink_instead: tuple[str, ...] = ()
 
@@ -190,6 +191,11 @@ _ALL = (
         "wrong-format",
         "acknowledges, and sends, mu-law whatever was asked (PCM when mu-law was asked)",
         on_update=Acknowledge(downlink_instead=_EITHER),
+    ),
+    Scenario(
+        "silent-ack",
+        "acknowledges without a word of the formats, as some compatible servers do",
+        on_update=Acknowledge(tells_formats=False),
     ),
     Scenario("no-ack", "never answers session.update", on_update=Silence()),
     Scenario(
