@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -14,18 +15,22 @@ import trio
 from faulty_logs import no_transcription
 from keypad import asks, caller, outputs, texts
 from trio.testing import MockClock
+from vendor_types import vendor_parse
 from virtual_call import CALL, HELLO_AND_WAIT, CallMaker, Script
 from virtual_program import ProgramRunner
 
 from voxpipe.analysis.fleet_table import ask
-from voxpipe.audio import SLIN8
+from voxpipe.audio import SLIN8, FormatPair
 from voxpipe.cli import app
 from voxpipe.config import Config
+from voxpipe.config_check import check_config
 from voxpipe.config_file import load_config
+from voxpipe.dialects import DIALECTS, get_dialect
 from voxpipe.dialects.openai import SAY
 from voxpipe.dialplan import asterisk_dialplan
 from voxpipe.errors import ConfigError
 from voxpipe.fleet_commands import index_logs
+from voxpipe.sansio.command_words import ConfigureSession
 from voxpipe.sansio.records import parse_line
 from voxpipe.sansio.transitions import draw_states
 from voxpipe.testing.asterisk import call
@@ -87,6 +92,33 @@ def test_the_commands_are_commands(line: str) -> None:
     """Every command line of the README is understood."""
     _, *tokens = shlex.split(line)
     app.parse_args(tokens, exit_on_error=False, print_error=False)
+
+
+@pytest.mark.parametrize("block", blocks("toml"), ids=lambda block: block.splitlines()[1])
+def test_the_configurations_are_usable(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every key is one, every value is accepted, and the vendor's own types take the request for such a session."""
+    file = tmp_path / "voxpipe.toml"
+    file.write_text(block)
+    for name in ("OPENAI_API_KEY", "DEEPGRAM_API_KEY"):
+        monkeypatch.setenv(name, "k")
+    config = load_config(file, environ={})
+    check_config(config)
+    dialect = get_dialect(config.provider.dialect)
+    pair = FormatPair.parse(config.provider.formats[0])
+    command = ConfigureSession(config.session, pair, model=config.provider.model)
+    vendor_parse(dialect.name, "client", json.loads(dialect.serialize(dialect.commands[ConfigureSession](command))))
+
+
+def test_the_table_of_providers_is_that_of_the_dialects() -> None:
+    """Names, keys of the environment and formats."""
+    rows = re.findall(r"^\| `([a-z-]+)` \| .*? \| `([A-Z_]+)` \| (.*?) \|", README, re.MULTILINE)
+    assert [row[0] for row in rows] == list(DIALECTS)
+    for name, key, formats in rows:
+        assert key == DIALECTS[name].api_key_env
+        told = re.findall(r"`([a-z0-9-]+)`", formats)
+        same = DIALECTS[told[0]].formats if told[0] in DIALECTS else ()
+        assert set(told) == {str(each) for each in DIALECTS[name].formats} or same == DIALECTS[name].formats
+        assert ("one for both" in formats) == DIALECTS[name].one_format
 
 
 def test_the_error_is_the_one_shown() -> None:
