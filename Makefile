@@ -12,7 +12,7 @@ demo: $(VENV)/.demo
 	$(BIN)/voxpipe demo
 
 test: $(VENV)/.test lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

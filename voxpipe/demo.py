@@ -119,10 +119,11 @@ async def run_demo(plan: DemoPlan, terminal: Terminal) -> Demo:
 
 
 def _gateway(plan: DemoPlan, url: str, terminal: Terminal, outcomes: list[LegOutcome]) -> Gateway:
+    model = "" if get_dialect(plan.dialect).default_model else "simulated"
     config = structure_config(
         {
             "gateway": {"listen": f"{HOST}:0"},
-            "provider": {"dialect": plan.dialect, "url": url},
+            "provider": {"dialect": plan.dialect, "url": url, "model": model},
             "log": {"dir": str(plan.out), "audio": "sidecar"},
         }
     )
