@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# What would suffer from other work beside it.
+REAL_TIME := sockets or asterisk or alsa or browser
 SOURCES := pyproject.toml setup.py $(wildcard dsp/*.pyx dsp/*.h)
 
 .PHONY: demo test lint bench-dsp clean
@@ -12,7 +14,8 @@ demo: $(VENV)/.demo
 	$(BIN)/voxpipe demo
 
 test: $(VENV)/.test lint
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
+	$(BIN)/python -m pytest -m "not ($(REAL_TIME))" --numprocesses auto --maxprocesses 4
+	$(BIN)/python -m pytest -m "$(REAL_TIME)"
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

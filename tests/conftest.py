@@ -8,20 +8,8 @@ from virtual_program import run_program
 
 from voxpipe.dialects import DIALECTS
 
-REAL_TIME = ("sockets", "asterisk", "alsa", "browser")
-"""Marks of what takes place in real time: one after the other, though other tests run beside."""
-
-__all__ = ["call_dialect", "make_call", "run_gateway", "run_program", "serve"]
-
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make the calls of a test that is marked so with every dialect there is."""
     if metafunc.definition.get_closest_marker("every_dialect"):
         metafunc.parametrize("call_dialect", list(DIALECTS), indirect=True)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep what takes place in real time together in one process."""
-    for item in items:
-        if any(item.get_closest_marker(name) for name in REAL_TIME):
-            item.add_marker(pytest.mark.xdist_group("real time"))
