@@ -8,6 +8,8 @@ from virtual_program import run_program
 
 from voxpipe.dialects import DIALECTS
 
+__all__ = ["call_dialect", "make_call", "run_gateway", "run_program", "serve"]
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make the calls of a test that is marked so with every dialect there is."""
