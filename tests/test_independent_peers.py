@@ -26,6 +26,7 @@ from uuid import UUID, uuid4
 import pytest
 import trustme
 
+from voxpipe.analysis import read_call
 from voxpipe.audio import PCM24, SLIN8
 from voxpipe.testing.signals import align, speech_like
 
@@ -185,6 +186,49 @@ def test_a_call_between_strangers(tmp_path: Path, scheme: str) -> None:
     assert leg[-1]["event_data"]["turns"]["agent"] == 1
     of_gateway = [record["event_type"] for record in records_of(logs, "gateway-*.jsonl")]
     assert of_gateway == ["gateway.started", "gateway.draining", "leg.ended", "gateway.stopped"]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "authorization", "types"),
+    [
+        ("deepgram", "Token strange", ["Settings", "audio"]),
+        ("openai-live", "Bearer strange", ["session.start", "session.input_audio.append", "session.close"]),
+    ],
+)
+def test_a_call_with_another_vendor(tmp_path: Path, dialect: str, authorization: str, types: list[str]) -> None:
+    """A server that was written from the vendor's types: both hear each other, and the log has what was said."""
+    words, said = speech_like(PCM24, WORDS_S, seed=3), speech_like(SLIN8, 1.0, seed=4)
+    (tmp_path / "words").write_bytes(words)
+    logs, call_id = tmp_path / "logs", uuid4()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("VOXPIPE_")}
+    vendors = str(PROVIDER.with_name("independent_vendors.py"))
+    with running(sys.executable, vendors, dialect, "0", str(tmp_path / "words")) as provider:
+        url = f"ws://127.0.0.1:{line_of(provider)['port']}/x"
+        flags = ["--listen", "127.0.0.1:0", "--dialect", dialect, "--url", url, "--log-dir", str(logs)]
+        command = [sys.executable, "-m", "voxpipe", "serve", *flags]
+        with running(*command, env={**environment, "VOXPIPE_PROVIDER__API_KEY": "strange"}) as gateway:
+            caller = Caller(listening_port(gateway, logs), call_id, said)
+            caller.start()
+            assert caller.spoken_to.wait(TIMEOUT_S)
+            time.sleep(WORDS_S + 0.7)
+            gateway.send_signal(signal.SIGTERM)
+            assert gateway.wait(TIMEOUT_S) == 0
+        caller.join(TIMEOUT_S)
+        session = line_of(provider)
+
+    assert session["wrong"] == ""
+    assert session["authorization"] == authorization
+    assert list(dict.fromkeys(session["types"])) == types
+    assert session["close_code"] == 1000
+    assert align(speech_like(PCM24, 1.0, seed=4), base64.b64decode(session["heard"])).correlation > 0.95
+    assert caller.hung_up
+    assert align(speech_like(SLIN8, WORDS_S, seed=3), bytes(caller.heard)).correlation > 0.95
+    call = read_call(next(logs.glob(f"*-{call_id}.jsonl")))
+    caller, agent = call.accounts.caller, call.accounts.agent
+    spoken = [*(turn.transcript for turn in caller.turns), *(turn.transcript for turn in agent.turns)]
+    assert spoken == ["What is the time?", "It is noon."]
+    summary = records_of(logs, f"*-{call_id}.jsonl")[-1]["event_data"]
+    assert summary["error"] is None
 
 
 def test_a_call_outlives_a_provider_that_is_killed(tmp_path: Path) -> None:
