@@ -308,7 +308,10 @@ SEQUENCES: list[tuple[str, list[Wire | bytes], list[ProviderEvent]]] = [
     (
         "a prompt is acknowledged, and a voice",
         [{"type": "PromptUpdated"}, {"type": "SpeakUpdated"}],
-        [CommandAcknowledged(command=InstructSession), CommandAcknowledged(command=ChangeVoice)],
+        [
+            CommandAcknowledged(commands=(InstructSession, RecallConversation)),
+            CommandAcknowledged(commands=(ChangeVoice,)),
+        ],
     ),
     (
         "an injection is refused",
