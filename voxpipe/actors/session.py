@@ -103,7 +103,7 @@ class LiveSession:
         self.commands_peak = 0
         self._joint = joint
         self._dialect = joint.dialect
-        self._reader = joint.dialect.reader()
+        self._reader = joint.dialect.reader(number)
         self._log = SessionLog(joint.log, number)
         self._observer = observer
         self._serves = trio.Event()
