@@ -10,7 +10,6 @@ from virtual_call import CALL, CallMaker, Script, silence, tone
 from voxpipe.errors import VoxpipeError
 from voxpipe.tools import Tool, ToolContext
 
-
 TO_TOOL: list[tuple[str, str, tuple[tuple[float, str], ...], list[str], list[str]]] = [
     ("a terminator", "{}", ((2.0, "1234#"),), ["digits: 1234; ended by: terminator"], []),
     ("a count", '{"max_digits":4}', ((2.0, "1234"),), ["digits: 1234; ended by: count"], []),

@@ -106,6 +106,10 @@ class Turns(Reader):
         """See ``Reader``: the client speaks first."""
         return [SessionCreated(None)]
 
+    def end(self) -> list[ProviderEvent]:
+        """See ``Reader``: what the caller has said is known, and nobody has answered it."""
+        return self._end_turn()
+
     def read(self, decoded: Decoded) -> list[ProviderEvent]:
         """See ``Reader``."""
         match decoded:
@@ -115,7 +119,10 @@ class Turns(Reader):
             case Closed(reason):
                 if reason == ASKED_TO_CLOSE:
                     return []
-                return [ErrorReported(f"closed: {reason}", "the session was closed", None, None, fatal=True)]
+                return [
+                    *self._end_turn(),
+                    ErrorReported(f"closed: {reason}", "the session was closed", None, None, fatal=True),
+                ]
             case CallerWords():
                 return self._hear_caller(decoded)
             case AgentWords(words):

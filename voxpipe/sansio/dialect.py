@@ -38,8 +38,8 @@ Decoded: TypeAlias = ProviderEvent | Mark
 class Reader:
     """Makes neutral events of one session's messages. This one is for a provider whose messages are such events.
 
-    ``number`` is that of the session in its call. What a reader names carries it, in ``_apart``, from the second on: the
-    call remembers turns and answers by their names, over all of its sessions.
+    ``number`` is that of the session in its call. What a reader names carries it, in ``_apart``, from the second on:
+    the call remembers turns and answers by their names, over all of its sessions.
     """
 
     def __init__(self, number: int = 1) -> None:
@@ -47,6 +47,10 @@ class Reader:
 
     def begin(self) -> list[ProviderEvent]:
         """What happens when the connection opens, where the provider says nothing until it is asked."""
+        return []
+
+    def end(self) -> list[ProviderEvent]:
+        """What is to be taken for over when the session is lost, since no message will tell."""
         return []
 
     def read(self, decoded: Decoded) -> list[ProviderEvent]:
