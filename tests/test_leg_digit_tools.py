@@ -10,8 +10,6 @@ from virtual_call import CALL, CallMaker, Script, silence, tone
 from voxpipe.errors import VoxpipeError
 from voxpipe.tools import Tool, ToolContext
 
-BOTH = pytest.mark.parametrize("dialect", ["openai", "openai-beta"])
-
 TO_TOOL: list[tuple[str, str, tuple[tuple[float, str], ...], list[str], list[str]]] = [
     ("a terminator", "{}", ((2.0, "1234#"),), ["digits: 1234; ended by: terminator"], []),
     ("a count", '{"max_digits":4}', ((2.0, "1234"),), ["digits: 1234; ended by: count"], []),
@@ -25,14 +23,13 @@ TO_TOOL: list[tuple[str, str, tuple[tuple[float, str], ...], list[str], list[str
 ]
 
 
-@BOTH
+@pytest.mark.every_dialect
 @pytest.mark.parametrize(
     ("arguments", "presses", "results", "items"), [row[1:] for row in TO_TOOL], ids=[row[0] for row in TO_TOOL]
 )
 async def test_the_agent_asks_for_digits(
     autojump_clock: MockClock,
     make_call: CallMaker,
-    dialect: str,
     arguments: str,
     presses: tuple[tuple[float, str], ...],
     results: list[str],
@@ -40,14 +37,16 @@ async def test_the_agent_asks_for_digits(
 ) -> None:
     """What it asks for, what is pressed when, what it is told, and what becomes of the other digits."""
     tools = {"builtin": ["collect_digits"]}
-    call = await make_call(caller(16, *presses), asks(arguments), dialect=dialect, tools=tools, digits=OPEN)
+    call = await make_call(caller(16, *presses), asks(arguments), tools=tools, digits=OPEN)
     assert outputs(call) == results
     assert texts(call) == [told(item) for item in items]
     assert call.data("digits.unsent") == call.data("tool.failed") == []
     assert call.session.complaints == []
-    assert call.phone.spoken != []
+    # An agent that listens while it speaks cannot be told to stop: what follows at once on a cut is lost with it.
+    assert call.phone.spoken != [] or (call.dialect.full_duplex and call.of("playout.cut"))
 
 
+@pytest.mark.every_dialect
 @pytest.mark.parametrize("first_timeout_s", [0.2, 5.0])
 async def test_the_first_digit_is_awaited_from_the_end_of_the_agents_words(
     autojump_clock: MockClock, make_call: CallMaker, first_timeout_s: float
@@ -61,6 +60,7 @@ async def test_the_first_digit_is_awaited_from_the_end_of_the_agents_words(
     assert answered.t_ns > finished.t_ns
 
 
+@pytest.mark.every_dialect
 async def test_a_voice_does_not_lose_the_digits_of_a_tool(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """The caller speaks in the middle of an entry: the turn is answered, and the entry is whole."""
     script = Script(
@@ -72,6 +72,7 @@ async def test_a_voice_does_not_lose_the_digits_of_a_tool(autojump_clock: MockCl
     assert call.outcome.summary["turns"]["caller"] == 1
 
 
+@pytest.mark.every_dialect
 async def test_switched_off_the_keypad_still_serves_tools(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """Digits are gathered while a tool asks, and only then; what it leaves is recorded."""
     tools = {"builtin": ["collect_digits"]}
@@ -88,6 +89,7 @@ async def account(context: ToolContext) -> str:
     return f"account {entry.digits} by {entry.because}"
 
 
+@pytest.mark.every_dialect
 async def test_tools_of_a_program_ask_in_turn(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """Two ask at once: the first entry is the first one's, and what was pressed beyond it begins the second's."""
     script = caller(8, (2.0, "1234"), (3.0, "56"))
@@ -96,6 +98,7 @@ async def test_tools_of_a_program_ask_in_turn(autojump_clock: MockClock, make_ca
     assert texts(call) == []
 
 
+@pytest.mark.every_dialect
 async def test_a_cancelled_tool_leaves_its_digits_to_the_conversation(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:
@@ -117,6 +120,7 @@ async def test_a_cancelled_tool_leaves_its_digits_to_nobody(autojump_clock: Mock
     assert texts(call) == []
 
 
+@pytest.mark.every_dialect
 async def test_a_wish_out_of_range_is_told_to_the_model(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """Nothing is waited for, and the keypad is the conversation's."""
     tools = {"builtin": ["collect_digits"]}

@@ -25,14 +25,12 @@ from voxpipe.tools import Tool
 LOSSES = ("vanish", "close-1011", "expired")
 
 
-@pytest.mark.parametrize("dialect", ["openai", "openai-beta"])
+@pytest.mark.every_dialect
 @pytest.mark.parametrize("loss", LOSSES)
-async def test_a_call_outlives_its_session(
-    autojump_clock: MockClock, make_call: CallMaker, loss: str, dialect: str
-) -> None:
+async def test_a_call_outlives_its_session(autojump_clock: MockClock, make_call: CallMaker, loss: str) -> None:
     """Another session is given the words so far and answers the caller's next turn; the leg never ends."""
     script = Script(audio=ONE_TURN + silence(3000) + ONE_TURN)
-    call = await make_call(script, (loss, "parrot"), dialect=dialect)
+    call = await make_call(script, (loss, "parrot"))
     second = call.provider.sessions[1]
     assert call.outcome.error is None
     assert call.outcome.reason == "leg closed by the peer"
@@ -45,6 +43,7 @@ async def test_a_call_outlives_its_session(
     no_complaints(call)
 
 
+@pytest.mark.every_dialect
 async def test_the_log_says_what_was_lost(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """An answer was under way, the words of every turn are known; the lines of the new session carry its number."""
     call = await make_call(Script(audio=ONE_TURN + silence(2000)), ("vanish", "parrot"))
@@ -63,6 +62,7 @@ async def test_the_log_says_what_was_lost(autojump_clock: MockClock, make_call: 
     assert {r.session for r in call.records[:took_over] if r.event_type.startswith("response.")} == {None}
 
 
+@pytest.mark.every_dialect
 async def test_an_answer_that_was_cut_off_is_taken_up_again(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """What had come of it is played to its end; then the agent is told to go on, once."""
     call = await make_call(Script(audio=ONE_TURN + silence(4000)), ("vanish", "parrot"))
@@ -74,6 +74,7 @@ async def test_an_answer_that_was_cut_off_is_taken_up_again(autojump_clock: Mock
     assert playout["dropped_samples"] == 0
 
 
+@pytest.mark.every_dialect
 async def test_a_loss_in_silence_is_not_heard(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """Nothing was under way, so nothing is said about it; the next turn is answered."""
     call = await make_call(Script(audio=ONE_TURN + silence(3000) + ONE_TURN), (GONE, "parrot"))
@@ -91,6 +92,7 @@ async def test_without_resume_instructions_nothing_is_said(autojump_clock: MockC
     assert asked(call.provider.sessions[1]) == []
 
 
+@pytest.mark.every_dialect
 async def test_the_caller_is_heard_on_through_a_loss(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """Lost in the middle of a turn: its rest is heard by the new session and answered, and the log tells of it."""
     script = Script(audio=silence(3500) + tone(4000) + silence(4000))
@@ -102,6 +104,7 @@ async def test_the_caller_is_heard_on_through_a_loss(autojump_clock: MockClock, 
     assert call.phone.spoken
 
 
+@pytest.mark.every_dialect
 async def test_a_turn_without_an_answer_is_answered_by_the_next_session(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:
@@ -114,6 +117,7 @@ async def test_a_turn_without_an_answer_is_answered_by_the_next_session(
     assert call.phone.spoken
 
 
+@pytest.mark.every_dialect
 async def test_words_that_were_cut_are_not_remembered(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """After a barge-in the new session is given what the caller heard of the answer, and not the rest."""
     gone = Scenario(
@@ -130,6 +134,7 @@ async def test_words_that_were_cut_are_not_remembered(autojump_clock: MockClock,
     assert len(words[1][1]) <= len(full) * cut["played_samples"] / cut["received_samples"]
 
 
+@pytest.mark.every_dialect
 @pytest.mark.parametrize("refused", [1, 3])
 async def test_sessions_are_tried_until_one_can_be_opened(
     autojump_clock: MockClock, make_call: CallMaker, refused: int
@@ -170,6 +175,7 @@ async def test_a_provider_that_stays_away_ends_the_call(
     assert call.duration_s == pytest.approx(5.0 + 3.0 + 1.0, abs=0.1)
 
 
+@pytest.mark.every_dialect
 async def test_a_prompt_bridges_the_gap(autojump_clock: MockClock, make_call: CallMaker, tmp_path: Path) -> None:
     """leg.reconnect_wav is heard behind what waits, and a barge-in into it tells the provider nothing."""
     wav = tmp_path / "moment.wav"
@@ -185,6 +191,7 @@ async def test_a_prompt_bridges_the_gap(autojump_clock: MockClock, make_call: Ca
     no_complaints(call)
 
 
+@pytest.mark.every_dialect
 async def test_what_the_caller_still_hears_of_the_lost_session_is_cut_for_nobody(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:
@@ -219,6 +226,7 @@ async def test_the_end_of_the_call_does_not_wait_for_a_session(
     assert not call.of("session.not_recovered", "session.recovered")
 
 
+@pytest.mark.every_dialect
 async def test_a_request_in_the_gap_waits_for_the_next_session(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """say() while no session serves is spoken by the next one; instructions of before go with it."""
     done: list[float] = []
@@ -262,6 +270,7 @@ async def test_a_request_in_the_gap_fails_with_the_call(autojump_clock: MockCloc
 CALLS_TOOL = (Step(Trigger.READY, 1.0, CallTool("look_up", '{"what":"tide"}')), Step(Trigger.READY, 2.0, Vanish()))
 
 
+@pytest.mark.every_dialect
 @pytest.mark.parametrize(("takes_s", "expected"), [(1.5, "in the gap"), (4.0, "after it")])
 async def test_the_result_of_a_tool_reaches_the_session_that_serves_then(
     autojump_clock: MockClock, make_call: CallMaker, takes_s: float, expected: str
@@ -292,6 +301,7 @@ def given_id(call: VirtualCall) -> str:
     return str(call.data("tool.called")[0]["call_id"])
 
 
+@pytest.mark.every_dialect
 async def test_a_session_lost_again_and_again_is_replaced_again_and_again(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:
@@ -305,6 +315,7 @@ async def test_a_session_lost_again_and_again_is_replaced_again_and_again(
     no_complaints(call)
 
 
+@pytest.mark.every_dialect
 @pytest.mark.parametrize("loss_ms", [1700, 1800, 1900, 2050, 2300, 2700, 3100, 3333, 3700])
 async def test_wherever_it_is_lost_nothing_that_came_is_swallowed(
     autojump_clock: MockClock, make_call: CallMaker, loss_ms: int

@@ -235,7 +235,7 @@ def turn(number: int, words: str = "How high is it?") -> list[ProviderEvent]:
 
 def read(*messages: Wire | bytes) -> list[ProviderEvent]:
     """What a session's messages mean, all of them from its beginning."""
-    reader = DEEPGRAM.reader()
+    reader = DEEPGRAM.reader(1)
     events = reader.begin()
     for message in messages:
         decoded = DEEPGRAM.decode(DEEPGRAM.parse(message if isinstance(message, bytes) else json.dumps(message)))
@@ -308,7 +308,10 @@ SEQUENCES: list[tuple[str, list[Wire | bytes], list[ProviderEvent]]] = [
     (
         "a prompt is acknowledged, and a voice",
         [{"type": "PromptUpdated"}, {"type": "SpeakUpdated"}],
-        [CommandAcknowledged(command=InstructSession), CommandAcknowledged(command=ChangeVoice)],
+        [
+            CommandAcknowledged(commands=(InstructSession, RecallConversation)),
+            CommandAcknowledged(commands=(ChangeVoice,)),
+        ],
     ),
     (
         "an injection is refused",

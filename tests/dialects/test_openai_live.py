@@ -184,7 +184,7 @@ def told(words: str) -> Wire:
 
 def read(*messages: Wire) -> list[ProviderEvent]:
     """What a session's messages mean, all of them from its beginning."""
-    reader = LIVE.reader()
+    reader = LIVE.reader(1)
     events = reader.begin()
     for message in messages:
         events += reader.read(LIVE.decode(LIVE.parse(json.dumps(message))))

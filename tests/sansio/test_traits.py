@@ -126,9 +126,9 @@ def test_a_command_can_be_acknowledged_by_its_id_or_by_its_kind() -> None:
     made = ready(acks=acks)
     for ticket in (1, 2, 3):
         feed(made, InstructionsRequested("Be kind.", ticket))
-    assert feed(made, CommandAcknowledged("vx_99"), CommandAcknowledged(command=ChangeVoice)) == []
+    assert feed(made, CommandAcknowledged("vx_99"), CommandAcknowledged(commands=(ChangeVoice,))) == []
     assert feed(made, CommandAcknowledged("vx_3")) == [Settle(2, None)]
-    assert feed(made, CommandAcknowledged(command=InstructSession)) == [Settle(1, None)]
+    assert feed(made, CommandAcknowledged(commands=(InstructSession,))) == [Settle(1, None)]
     assert made.statistics().commands_unanswered == 0
 
 
@@ -238,7 +238,7 @@ def test_words_and_voices_have_commands_of_their_own() -> None:
     assert settled.error.code == "unsupported"
     speaks = ready(commands={**get_dialect("openai").commands, ChangeVoice: lambda command: {"type": "voice"}})
     assert sent(feed(speaks, VoiceRequested("cedar", 8))) == [ChangeVoice("cedar")]
-    assert feed(speaks, CommandAcknowledged(command=ChangeVoice)) == [Settle(8, None)]
+    assert feed(speaks, CommandAcknowledged(commands=(ChangeVoice,))) == [Settle(8, None)]
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------
@@ -298,9 +298,9 @@ def test_a_provider_that_takes_no_items_is_told_in_words() -> None:
     assert not made.can_take_over
     later = ConversationGiven((AddMessage("vx_3", "agent", "Four metres."),))
     assert sent(feed(made, later)) == [RecallConversation("Be brief.", lines, ("agent: Four metres.",))]
-    feed(made, CommandAcknowledged(command=RecallConversation))
+    feed(made, CommandAcknowledged(commands=(RecallConversation,)))
     assert not made.can_take_over
-    feed(made, CommandAcknowledged(command=RecallConversation))
+    feed(made, CommandAcknowledged(commands=(RecallConversation,)))
     assert made.can_take_over
     (command,) = sent(feed(made, TookOver(0, instructions="Be kind.")))
     assert command == InstructSession("Be kind.", (*lines, "agent: Four metres."))

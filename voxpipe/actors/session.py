@@ -47,6 +47,7 @@ from voxpipe.sansio.realtime import (
     ConnectionLost,
     Event,
     PlayoutCut,
+    ProviderEvent,
     SpeechStopped,
     Superseded,
     TookOver,
@@ -103,7 +104,7 @@ class LiveSession:
         self.commands_peak = 0
         self._joint = joint
         self._dialect = joint.dialect
-        self._reader = joint.dialect.reader()
+        self._reader = joint.dialect.reader(number)
         self._log = SessionLog(joint.log, number)
         self._observer = observer
         self._serves = trio.Event()
@@ -141,8 +142,7 @@ class LiveSession:
     def take_over(self, former: LiveSession, resume: str, *, owes_words: bool) -> None:
         """Serve the leg in place of another session, which ends.
 
-        ``resume`` is for an answer at once, if the other one leaves something unsaid, or ``owes_words`` says so; empty:
-        there is none.
+        ``resume`` is for an answer at once, if the other leaves something unsaid or ``owes_words``; empty: none.
         """
         self._carried.extend([*former._recent, *former._carried])
         former._carried.clear()
@@ -214,8 +214,7 @@ class LiveSession:
             nursery.start_soon(keep_alive, websocket, self._joint.provider.ping_interval_s, self._lose)
             nursery.start_soon(self._watch_deadline)
             self.feed(Connected())
-            for event in self._reader.begin():
-                self.feed(event)
+            self._happen(self._reader.begin())
             while True:
                 try:
                     message = await websocket.get_message()
@@ -235,10 +234,7 @@ class LiveSession:
         try:
             decoded = self._dialect.decode(wire)
         except RemoteProtocolError as error:
-            audio = self._dialect.audio_keys.get(wire["type"])
-            event_data = {name: value for name, value in wire.items() if name != audio}
-            data = {"message": str(error), "type": wire["type"], "event": event_data}
-            self._log.record("error.parsing", data, "received")
+            self._log.record_unreadable(error, wire, self._dialect.audio_keys.get(wire["type"]))
             return
         events = self._reader.read(decoded)
         audio = getattr(decoded, "audio", None)
@@ -250,7 +246,11 @@ class LiveSession:
             if isinstance(event, AudioReceived) and isinstance(audio, bytes):
                 self._log_audio(wire, audio)  # where it is among what was made of the message
                 audio = None
-            elif event is not decoded and (told := spell(event)) is not None:
+            self._happen([event], made=event is not decoded)
+
+    def _happen(self, events: list[ProviderEvent], *, made: bool = True) -> None:
+        for event in events:
+            if made and (told := spell(event)) is not None:
                 self._log.record(*told)
             if isinstance(event, SpeechStopped) and event.audio_end_ms is not None:
                 after = max(0, math.ceil((self._sent_ms - event.audio_end_ms) / PTIME_MS))
@@ -269,6 +269,7 @@ class LiveSession:
         if self._ending is not None:
             return  # the reader and the sender see the same end
         self._log.record("connection.closed", {"code": closed.code, "reason": closed.reason}, "received")
+        self._happen(self._reader.end())
         self.feed(ConnectionLost(closed.code, closed.reason))
 
     # --- the machine --------------------------------------------------------------------------------------------------

@@ -214,6 +214,11 @@ class SessionLog:
         """Write down that something happened in the session, now."""
         self._log.record(event_type, data, direction, session=self._session)
 
+    def record_unreadable(self, error: Exception, message: dict[str, Any], audio_key: str | None) -> None:
+        """Write down a message that says nothing, without its audio."""
+        event = {name: value for name, value in message.items() if name != audio_key}
+        self.record("error.parsing", {"message": str(error), "type": message["type"], "event": event}, "received")
+
     def record_audio(
         self,
         event_type: str,

@@ -110,8 +110,8 @@ def _refusal(message: str) -> ErrorReported:
     return ErrorReported("injection_refused", message, None, None, refuses=(SpeakWords, CreateResponse))
 
 
-def _acknowledges(command: type) -> EventSpelling:
-    return EventSpelling(lambda: CommandAcknowledged(command=command))
+def _acknowledges(*commands: type) -> EventSpelling:
+    return EventSpelling(lambda: CommandAcknowledged(commands=commands))
 
 
 EVENTS: dict[str, EventSpelling] = {
@@ -130,7 +130,7 @@ EVENTS: dict[str, EventSpelling] = {
         WarningReported, {"code": Key("code", str, default="no code"), "message": Key("description", str, default="")}
     ),
     "InjectionRefused": EventSpelling(_refusal, {"message": Key("message", str, default="")}),
-    "PromptUpdated": _acknowledges(InstructSession),
+    "PromptUpdated": _acknowledges(InstructSession, RecallConversation),
     "SpeakUpdated": _acknowledges(ChangeVoice),
     "UserStartedSpeaking": EventSpelling(CallerBegan),
     "ConversationText": EventSpelling(Said, {"role": text("role"), "words": text("content")}),

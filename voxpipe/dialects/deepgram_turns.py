@@ -81,7 +81,8 @@ class CallsWithdrawn(Mark):
 class Responses(Reader):
     """Makes turns and responses of one session's messages; see the module's docstring."""
 
-    def __init__(self) -> None:
+    def __init__(self, number: int = 1) -> None:
+        super().__init__(number)
         self._responses = 0
         self._items = 0
         self._open = False
@@ -123,15 +124,15 @@ class Responses(Reader):
 
     @property
     def _response_id(self) -> str:
-        return f"response_{self._responses}"
+        return f"response_{self._responses}{self._apart}"
 
     @property
     def _item_id(self) -> str:
-        return f"answer_{self._responses}"
+        return f"answer_{self._responses}{self._apart}"
 
     def _next_item(self) -> str:
         self._items += 1
-        return f"turn_{self._items}"
+        return f"turn_{self._items}{self._apart}"
 
     def _begin_turn(self) -> list[ProviderEvent]:
         self._caller, self._wordless = self._next_item(), None

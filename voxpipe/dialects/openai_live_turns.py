@@ -86,7 +86,8 @@ class Sound(Mark):
 class Turns(Reader):
     """Makes turns and responses of one session's messages; see the module's docstring."""
 
-    def __init__(self) -> None:
+    def __init__(self, number: int = 1) -> None:
+        super().__init__(number)
         self._format: AudioFormat | None = None
         self._answers = 0
         self._turns = 0
@@ -105,6 +106,10 @@ class Turns(Reader):
         """See ``Reader``: the client speaks first."""
         return [SessionCreated(None)]
 
+    def end(self) -> list[ProviderEvent]:
+        """See ``Reader``: what the caller has said is known, and nobody has answered it."""
+        return self._end_turn()
+
     def read(self, decoded: Decoded) -> list[ProviderEvent]:
         """See ``Reader``."""
         match decoded:
@@ -114,7 +119,10 @@ class Turns(Reader):
             case Closed(reason):
                 if reason == ASKED_TO_CLOSE:
                     return []
-                return [ErrorReported(f"closed: {reason}", "the session was closed", None, None, fatal=True)]
+                return [
+                    *self._end_turn(),
+                    ErrorReported(f"closed: {reason}", "the session was closed", None, None, fatal=True),
+                ]
             case CallerWords():
                 return self._hear_caller(decoded)
             case AgentWords(words):
@@ -135,7 +143,7 @@ class Turns(Reader):
             events += self._end_turn()
         if self._caller is None:
             self._turns += 1
-            self._caller = f"turn_{self._turns}"
+            self._caller = f"turn_{self._turns}{self._apart}"
             events.append(SpeechStarted(self._caller, fragment.start_ms))
         self._caller_words.append(fragment.words)
         self._caller_end_ms = fragment.end_ms
@@ -152,7 +160,7 @@ class Turns(Reader):
 
     def _hear_agent(self, audio: bytes) -> list[ProviderEvent]:
         if self._format is None:
-            return [AudioReceived("answer_0", "sound_0", 0, audio)]  # before it was confirmed: to be refused
+            return [AudioReceived(self._response_id, self._item_id, 0, audio)]  # before it was confirmed: to be refused
         audio, self._rest = self._rest + audio, b""
         if odd := len(audio) % self._format.sample_bytes:  # a sample may be parted between two chunks
             audio, self._rest = audio[:-odd], audio[-odd:]
@@ -196,11 +204,11 @@ class Turns(Reader):
 
     @property
     def _response_id(self) -> str:
-        return f"answer_{self._answers}"
+        return f"answer_{self._answers}{self._apart}"
 
     @property
     def _item_id(self) -> str:
-        return f"sound_{self._answers}"
+        return f"sound_{self._answers}{self._apart}"
 
     def _audible(self, audio: bytes) -> bool:
         assert self._format is not None

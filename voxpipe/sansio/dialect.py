@@ -36,10 +36,21 @@ Decoded: TypeAlias = ProviderEvent | Mark
 
 
 class Reader:
-    """Makes neutral events of one session's messages. This one is for a provider whose messages are such events."""
+    """Makes neutral events of one session's messages. This one is for a provider whose messages are such events.
+
+    ``number`` is that of the session in its call. What a reader names carries it, in ``_apart``, from the second on:
+    the call remembers turns and answers by their names, over all of its sessions.
+    """
+
+    def __init__(self, number: int = 1) -> None:
+        self._apart = "" if number == 1 else f"_of_session_{number}"
 
     def begin(self) -> list[ProviderEvent]:
         """What happens when the connection opens, where the provider says nothing until it is asked."""
+        return []
+
+    def end(self) -> list[ProviderEvent]:
+        """What is to be taken for over when the session is lost, since no message will tell."""
         return []
 
     def read(self, decoded: Decoded) -> list[ProviderEvent]:
@@ -210,7 +221,7 @@ class Dialect:
     recall_chars: int | None = None
     farewell: Wire | None = None
     farewell_answer: str = ""
-    reader: Callable[[], Reader] = Reader
+    reader: Callable[[int], Reader] = Reader
     views: Mapping[str, View] = attrs.field(factory=dict)
     format_names: Mapping[AudioFormat, str] = attrs.field(factory=dict)
     url_example: str = ""

@@ -51,7 +51,7 @@ class Pending:
         if type(event) is not self.ack:
             return False
         if isinstance(event, CommandAcknowledged):
-            return event.command_id == self.command_id or event.command is type(self.command)
+            return event.command_id == self.command_id or type(self.command) in event.commands
         return all(
             getattr(self.command, name, None) in (None, getattr(event, name, None))
             for name in ("item_id", "response_id", "call_id")

@@ -65,10 +65,10 @@ class WarningReported:
 
 @attrs.frozen
 class CommandAcknowledged:
-    """The provider confirms a command, by our id or as the oldest of its kind."""
+    """The provider confirms a command, by our id or as the oldest of these kinds."""
 
     command_id: str | None = None
-    command: type | None = None
+    commands: tuple[type, ...] = ()
 
 
 @attrs.frozen
