@@ -105,8 +105,9 @@ class SessionConfiguration:
         """Misbehave: take the first format of each list that differs from the present one."""
         for direction, names in (("input", uplink), ("output", downlink)):
             present = self._body["audio"][direction]["format"]["type"]
-            other = next((name for name in names if name != present), present)
-            self._body["audio"][direction]["format"] = format_object(other)
+            other = next((name for name in names if name != present), None)
+            if other is not None:
+                self._body["audio"][direction]["format"] = format_object(other)
 
     def manner(self, asked: Json, conversation_id: str | None) -> Manner:
         """How a response is given: the session's settings under those of ``response.create``."""
