@@ -225,12 +225,12 @@ class Connection:
                     self.happened(Trigger.FIRST_AUDIO)
                 if 2 * before < len(answer.audio) <= 2 * answer.sent_bytes:
                     self.happened(Trigger.MID_ANSWER)
+            self._sounding.discard(answer.id)
             while answer.calls:
                 call = answer.calls.pop(0)
                 speaker.call(answer, call)
                 await trio.sleep(call.hold_s)
             self._speaking.pop(answer.id, None)
-            self._sounding.discard(answer.id)
             speaker.finish(answer)
 
     async def _hear_clock(self) -> float:
