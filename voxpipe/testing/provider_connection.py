@@ -81,6 +81,7 @@ class Connection:
         self._event_ids = itertools.count(1)
         self._fired: set[int] = set()
         self._pending = 0
+        self._over = False
         self._patience = trio.CancelScope()
         self._speaking: dict[str, trio.CancelScope] = {}
         self._sounding: set[str] = set()
@@ -118,11 +119,13 @@ class Connection:
                 self._queue(Outgoing(spelled, self._spelling.audio_type, answer, audio))
                 continue
             number = next(self._event_ids)
-            ids = {"event_id": f"event_vp{self._evidence.number:04d}x{number:06d}"} if self._spelling.has_ids else {}
+            has_id = self._spelling.has_ids and spelled["type"] not in self._spelling.nameless
+            ids = {"event_id": f"event_vp{self._evidence.number:04d}x{number:06d}"} if has_id else {}
             whole = {**ids, **spelled, **dict(self._scenario.extra_keys)}
             self._queue(Outgoing(orjson.dumps(whole).decode(), spelled["type"], answer, audio))
         if event["type"] == "error" and self._spelling.closes is not None:
             self._queue(self._spelling.closes)
+            self._over = True
 
     def later(self, delay_s: float, do: Callable[[], None]) -> None:
         """See ``Line``; with too much pending it is done at once."""
@@ -171,7 +174,8 @@ class Connection:
                 message = await self._websocket.get_message()
                 self._be_patient()
                 await self._room()
-                self._dialogue.receive(message)
+                if not self._over:
+                    self._dialogue.receive(message)
                 self._heard_one.set()
                 self._heard_one = trio.Event()
         except WebSocketClosed as closed:

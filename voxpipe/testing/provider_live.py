@@ -177,7 +177,7 @@ KNOWN = ("session.created", "conversation.", "input_audio_buffer.", "rate_limits
 
 def _reaction(kind: str, content: str) -> list[Json]:
     if kind == "session.commentary.append":
-        return [{"type": SPEAK, "words": content, "anyway": True}]
+        return [{"type": SPEAK, "words": content, "behavior": "queue"}]
     if kind == "session.thinking.append" or content.startswith(FOR_ALL_TIME):
         return []
     body = {"type": "message", "role": "system", "content": [{"type": "input_text", "text": content}]}
