@@ -308,6 +308,24 @@ async def test_a_silent_client_is_given_up(autojump_clock: MockClock, connect: C
     assert_error(provider, client, "CLIENT_MESSAGE_TIMEOUT", "We waited too long for a websocket message.")
 
 
+async def test_a_session_lasts_two_hours(autojump_clock: MockClock, connect: Connect) -> None:
+    """Five minutes before its end there is a warning; a client that is there all the time does not make it longer."""
+    provider = Provider("deepgram")
+    client = await connect(provider)
+    start_s = trio.current_time()
+    await settle(client)
+    while client.closed is None:
+        with contextlib.suppress(WebSocketClosed):
+            await client.send({"type": "KeepAlive"})
+        await trio.sleep(5)
+    assert client.types() == ["Welcome", "SettingsApplied", "Warning", "Error"]
+    assert [time - start_s for time in client.times[2:]] == pytest.approx([6_900, 7_200], abs=0.1)
+    codes = [event["code"] for event in client.events[2:]]
+    assert codes == ["MAXIMUM_SESSION_LENGTH_APPROACHING", "MAXIMUM_SESSION_LENGTH_REACHED"]
+    assert provider.complaints == []
+    assert_vendor_knows("deepgram", client.events)
+
+
 async def test_a_prompt_too_long_is_cut(autojump_clock: MockClock, connect: Connect) -> None:
     """The server warns, and goes on with what there was room for."""
     provider = Provider("deepgram")

@@ -7,6 +7,7 @@ import contextlib
 import copy
 import itertools
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -349,6 +350,18 @@ async def test_what_follows_the_clients_goodbye_is_complained_of(autojump_clock:
     assert {complaint.code for complaint in provider.sessions[-1].complaints} == {"message_after_close"}
 
 
+async def test_a_session_lasts_two_hours(autojump_clock: MockClock, connect: Connect) -> None:
+    """Then it is closed as expired, at the time that was told when it started."""
+    client = await connect(Provider("openai-live"))
+    start_s, now_s = trio.current_time(), time.time()
+    session = await settle(client)
+    assert session["expires_at"] == pytest.approx(now_s + 7_200, abs=5)
+    closed = await client.until("session.closed", timeout_s=10_000)
+    assert (closed["reason"], trio.current_time() - start_s) == ("expired", pytest.approx(7_200, abs=0.1))
+    assert (await client.until_closed())[0] == 1001
+    assert_vendor_knows("openai-live", client.events)
+
+
 async def test_results_are_due_before_an_answer(autojump_clock: MockClock, connect: Connect, pick_up: Connect) -> None:
     """An answer is refused while a call waits, and a second result of one call, too."""
     provider = Provider("openai-live", ASKS)
@@ -412,7 +425,7 @@ async def test_sound_comes_at_the_pace_of_speech(
     line = pick_up(client, format_)
     line.say(utterance * 2, PCM24)
     await trio.sleep(15)
-    times = [time for time, event in zip(client.times, client.events, strict=True) if event["type"] == DELTA]
+    times = [time_s for time_s, event in zip(client.times, client.events, strict=True) if event["type"] == DELTA]
     gaps = [later - sooner for sooner, later in itertools.pairwise(times)]
     assert max(gaps) <= 0.2
     assert format_.duration_ms(len(client.audio(DELTA))) == pytest.approx(line.sent_ms, rel=0.05)

@@ -10,7 +10,7 @@ import orjson
 import trio
 
 from voxpipe.testing.provider_answer import Answer
-from voxpipe.testing.provider_dialogue import Dialogue
+from voxpipe.testing.provider_dialogue import WARN, Dialogue
 from voxpipe.testing.provider_evidence import AudioSent, Complaint, ProviderNote, ProviderSession
 from voxpipe.testing.provider_schema import Refusal
 from voxpipe.testing.provider_session import SessionConfiguration
@@ -39,6 +39,7 @@ PENDING = 256
 STREAM_MS, STREAM_SPEED = 100.0, 1.05
 """As seen of a provider that streams all the time: chunks of 100 ms, about 95 ms apart."""
 HUM = "hum"
+APPROACHING = "MAXIMUM_SESSION_LENGTH_APPROACHING"
 TOO_SLOW = Close(1008, "The client does not read.")
 
 
@@ -276,7 +277,12 @@ class Connection:
             self._queue(action)
 
     async def _expire(self) -> None:
-        await trio.sleep(self._scenario.session_limit_s)
+        limit_s, warns_s = self._scenario.session_limit_s or self._spelling.limit_s, self._spelling.warns_s
+        if warns_s is not None and warns_s < limit_s:
+            await trio.sleep(limit_s - warns_s)
+            limit_s = warns_s
+            self.emit({"type": WARN, "code": APPROACHING, "message": "The session comes to its end soon."})
+        await trio.sleep(limit_s)
         self._perform(SendError("session_expired", EXPIRED_TEXT))
         self._perform(Close(1001, EXPIRED_TEXT))
 

@@ -38,6 +38,7 @@ AUDIO = "Audio"
 PATIENCE_S = 10.0
 TRANSCRIBES_AFTER_S = 0.1
 PROMPT_LIMIT = 25_000
+LIMIT_S, WARNS_S = 7_200.0, 300.0
 FLUX = "v2"
 """The version of listening whose turns can be ended by hand."""
 CODES = {
@@ -355,7 +356,8 @@ def _text(role: str, content: str) -> Json:
 def _error(error: Json) -> Json:
     code = error["code"] or "INTERNAL_SERVER_ERROR"
     known = CODES.get(code, code if code.isupper() else "INVALID_SETTINGS")
-    return {"type": "Error", "code": known, "description": error["message"]}
+    told = "The session reached its maximum length." if code == "session_expired" else error["message"]
+    return {"type": "Error", "code": known, "description": told}
 
 
 DEEPGRAM = DeepgramSpelling(
@@ -371,4 +373,6 @@ DEEPGRAM = DeepgramSpelling(
     closes=Close(1000),
     transcribes_after_s=TRANSCRIBES_AFTER_S,
     patience_s=PATIENCE_S,
+    limit_s=LIMIT_S,
+    warns_s=WARNS_S,
 )

@@ -245,4 +245,5 @@ LIVE = LiveSpelling(
     transcribes_after_s=0.1,
     continuous=True,
     plain_url=True,
+    limit_s=LIFE_S,
 )

@@ -69,7 +69,7 @@ class Spelling:
     ``nameless`` are the events without an id, where the others have one (``has_ids``). ``transcribes_after_s``: what
     the caller said is told so long after it. ``patience_s``: a client that says nothing for so long is given up.
     ``continuous``: sound comes all the time at the pace of speech, silence included, while the client's does.
-    ``plain_url``: the URL may have no query.
+    ``plain_url``: the URL may have no query. A session ends after ``limit_s``; ``warns_s`` before that it is told so.
     """
 
     name: str
@@ -95,6 +95,8 @@ class Spelling:
     patience_s: float | None = None
     continuous: bool = False
     plain_url: bool = False
+    limit_s: float = 3600.0
+    warns_s: float | None = None
 
     def authorizes(self, headers: Mapping[str, str], api_key: str) -> bool:
         """Whether a client's headers carry the key."""

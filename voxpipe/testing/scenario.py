@@ -160,7 +160,7 @@ class Scenario:
     ``formats`` are the GA formats the server takes at all; ``parrot`` says whether turns are answered; the server's own
     count of an item's audio is ``undercount_ms`` below what it sent; ``transcripts`` are what it makes of the caller's
     turns, one after the other, before it says how long they were; ``extra_keys`` are added to every event;
-    ``session_limit_s`` is the longest a session may last.
+    ``session_limit_s`` is the longest a session may last, None what the dialect's server lets it.
     """
 
     name: str
@@ -174,7 +174,7 @@ class Scenario:
     undercount_ms: int = 0
     transcripts: tuple[str, ...] = ()
     extra_keys: tuple[tuple[str, Any], ...] = ()
-    session_limit_s: float = 3600.0
+    session_limit_s: float | None = None
 
 
 EXPIRED_TEXT = "Your session hit the maximum duration of 60 minutes."
