@@ -221,7 +221,7 @@ async def test_the_start_is_confirmed_with_what_was_asked_for(
 
 BEFORE: list[tuple[str, Any, str, str | None]] = [
     ("audio", append(b"\0\0"), "invalid_state", None),
-    ("close", {"type": "session.close"}, "invalid_state", None),
+    ("words", words("commentary", "Hello."), "invalid_state", None),
     ("another vendor's type", {"type": "session.updated"}, "invalid_value", "type"),
     ("binary", b"\0\0", "invalid_message", None),
     ("no JSON", "{", "invalid_json", None),
@@ -360,6 +360,21 @@ async def test_a_session_lasts_two_hours(autojump_clock: MockClock, connect: Con
     assert (closed["reason"], trio.current_time() - start_s) == ("expired", pytest.approx(7_200, abs=0.1))
     assert (await client.until_closed())[0] == 1001
     assert_vendor_knows("openai-live", client.events)
+
+
+@pytest.mark.parametrize("refused", [False, True])
+async def test_a_session_that_was_not_started_is_left_without_a_word(
+    autojump_clock: MockClock, connect: Connect, refused: bool
+) -> None:
+    """There is none to tell of in session.closed: the connection ends, and nothing was wrong with leaving."""
+    provider = Provider("openai-live")
+    client = await connect(provider)
+    if refused:
+        await client.send(changed("model", None))
+    await client.send({"type": "session.close"})
+    assert await client.until_closed() == (1000, "")
+    assert client.types() == ["error"] * refused
+    assert len(provider.complaints) == refused
 
 
 async def test_results_are_due_before_an_answer(autojump_clock: MockClock, connect: Connect, pick_up: Connect) -> None:

@@ -106,7 +106,7 @@ class LiveSpelling(Spelling):
     def refuse(self, event: Json, *, configured: bool) -> Refusal | None:
         """See ``Spelling``."""
         kind = event["type"]
-        if (kind == "session.start") == configured:
+        if (kind == "session.start") == configured and kind != "session.close":
             text = "The session was started before." if configured else f"Expected session.start first, got {kind}."
             return Refusal("invalid_state", text)
         if refusal := super().refuse(event, configured=configured):
