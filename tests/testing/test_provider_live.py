@@ -363,17 +363,18 @@ async def test_a_session_lasts_two_hours(autojump_clock: MockClock, connect: Con
 
 
 @pytest.mark.parametrize("refused", [False, True])
-async def test_a_session_that_was_not_started_is_left_without_a_word(
+async def test_a_session_that_was_not_started_can_be_left(
     autojump_clock: MockClock, connect: Connect, refused: bool
 ) -> None:
-    """There is none to tell of in session.closed: the connection ends, and nothing was wrong with leaving."""
+    """The server says goodbye as ever, and nothing was wrong with leaving."""
     provider = Provider("openai-live")
     client = await connect(provider)
     if refused:
         await client.send(changed("model", None))
     await client.send({"type": "session.close"})
     assert await client.until_closed() == (1000, "")
-    assert client.types() == ["error"] * refused
+    assert client.types() == [*["error"] * refused, "session.closed"]
+    assert_vendor_knows("openai-live", client.events)
     assert len(provider.complaints) == refused
 
 

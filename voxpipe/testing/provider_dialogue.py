@@ -353,9 +353,8 @@ class Dialogue:
         return None
 
     def _leave(self, event: Json) -> Refusal | None:
-        if self._asked:
-            told = {"session": self._configuration.body, "client_event_id": event.get("event_id")}
-            self._line.emit({"type": LEAVE, **told})
+        told = {"session": self._configuration.body, "client_event_id": event.get("event_id")}
+        self._line.emit({"type": LEAVE, **told})
         self._line.close()
         self._left = True
         return None
