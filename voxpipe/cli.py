@@ -318,14 +318,14 @@ def simulate_command(
     dialect: Annotated[str, Parameter(help=DIALECT_HELP)] = DEFAULT,
     scenario: Annotated[str, Parameter(help=SCENARIO_HELP)] = PARROT.name,
 ) -> int:
-    """Be a provider for any Realtime client, until SIGINT or SIGTERM, and tell what the client does wrong.
+    """Be a provider for any client that speaks the dialect, until SIGINT or SIGTERM, and tell what it does wrong.
 
     Exit status 1 when a client did something wrong.
 
     Parameters
     ----------
     listen
-        HOST:PORT to listen on; the URL is ws://HOST:PORT/v1/realtime.
+        HOST:PORT to listen on; the URL is told at the start, its path is that of the dialect.
     """
     host, port = _address(listen, "--listen")
     if scenario not in SCENARIOS:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import deepgram.agent.v1.types as deepgram_types
@@ -97,6 +97,12 @@ def vendor_parse(dialect: str, side: str, message: dict[str, Any]) -> BaseModel:
     assert isinstance(parsed, BaseModel)
     assert getattr(parsed, "type", None) == message["type"]
     return parsed
+
+
+def assert_vendor_knows(dialect: str, messages: Iterable[dict[str, Any]]) -> None:
+    """Each message of a server constructs the vendor's type for it, and leaves no key unknown."""
+    for message in messages:
+        assert list(unknown_keys(vendor_parse(dialect, "server", message))) == [], message
 
 
 def vendor_names(dialect: str, side: str) -> set[str]:

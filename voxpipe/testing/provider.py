@@ -159,7 +159,7 @@ class Provider:
             scenario,
             f"sess_vp{session.number:04d}",
             models[0] if models else DEFAULT_MODEL,
-            int(time.time() + scenario.session_limit_s),
+            int(time.time() + (scenario.session_limit_s or self._spelling.limit_s)),
         )
         connection = Connection(
             await upgrade.accept(), stream, self._spelling, scenario, configuration, session, self._tell, start_s

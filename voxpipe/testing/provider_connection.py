@@ -10,7 +10,7 @@ import orjson
 import trio
 
 from voxpipe.testing.provider_answer import Answer
-from voxpipe.testing.provider_dialogue import Dialogue
+from voxpipe.testing.provider_dialogue import WARN, Dialogue
 from voxpipe.testing.provider_evidence import AudioSent, Complaint, ProviderNote, ProviderSession
 from voxpipe.testing.provider_schema import Refusal
 from voxpipe.testing.provider_session import SessionConfiguration
@@ -39,6 +39,7 @@ PENDING = 256
 STREAM_MS, STREAM_SPEED = 100.0, 1.05
 """As seen of a provider that streams all the time: chunks of 100 ms, about 95 ms apart."""
 HUM = "hum"
+APPROACHING = "MAXIMUM_SESSION_LENGTH_APPROACHING"
 TOO_SLOW = Close(1008, "The client does not read.")
 
 
@@ -81,6 +82,7 @@ class Connection:
         self._event_ids = itertools.count(1)
         self._fired: set[int] = set()
         self._pending = 0
+        self._over = False
         self._patience = trio.CancelScope()
         self._speaking: dict[str, trio.CancelScope] = {}
         self._sounding: set[str] = set()
@@ -118,11 +120,13 @@ class Connection:
                 self._queue(Outgoing(spelled, self._spelling.audio_type, answer, audio))
                 continue
             number = next(self._event_ids)
-            ids = {"event_id": f"event_vp{self._evidence.number:04d}x{number:06d}"} if self._spelling.has_ids else {}
+            has_id = self._spelling.has_ids and spelled["type"] not in self._spelling.nameless
+            ids = {"event_id": f"event_vp{self._evidence.number:04d}x{number:06d}"} if has_id else {}
             whole = {**ids, **spelled, **dict(self._scenario.extra_keys)}
             self._queue(Outgoing(orjson.dumps(whole).decode(), spelled["type"], answer, audio))
         if event["type"] == "error" and self._spelling.closes is not None:
             self._queue(self._spelling.closes)
+            self._over = True
 
     def later(self, delay_s: float, do: Callable[[], None]) -> None:
         """See ``Line``; with too much pending it is done at once."""
@@ -171,7 +175,8 @@ class Connection:
                 message = await self._websocket.get_message()
                 self._be_patient()
                 await self._room()
-                self._dialogue.receive(message)
+                if not self._over:
+                    self._dialogue.receive(message)
                 self._heard_one.set()
                 self._heard_one = trio.Event()
         except WebSocketClosed as closed:
@@ -225,12 +230,12 @@ class Connection:
                     self.happened(Trigger.FIRST_AUDIO)
                 if 2 * before < len(answer.audio) <= 2 * answer.sent_bytes:
                     self.happened(Trigger.MID_ANSWER)
+            self._sounding.discard(answer.id)
             while answer.calls:
                 call = answer.calls.pop(0)
                 speaker.call(answer, call)
                 await trio.sleep(call.hold_s)
             self._speaking.pop(answer.id, None)
-            self._sounding.discard(answer.id)
             speaker.finish(answer)
 
     async def _hear_clock(self) -> float:
@@ -272,7 +277,12 @@ class Connection:
             self._queue(action)
 
     async def _expire(self) -> None:
-        await trio.sleep(self._scenario.session_limit_s)
+        limit_s, warns_s = self._scenario.session_limit_s or self._spelling.limit_s, self._spelling.warns_s
+        if warns_s is not None and warns_s < limit_s:
+            await trio.sleep(limit_s - warns_s)
+            limit_s = warns_s
+            self.emit({"type": WARN, "code": APPROACHING, "message": "The session comes to its end soon."})
+        await trio.sleep(limit_s)
         self._perform(SendError("session_expired", EXPIRED_TEXT))
         self._perform(Close(1001, EXPIRED_TEXT))
 

@@ -15,7 +15,7 @@ import attrs
 
 from voxpipe.testing import provider_ga as ga
 from voxpipe.testing.provider_answer import Answer
-from voxpipe.testing.provider_dialogue import ALIVE, CHANGE, RESPOND, SPEAK
+from voxpipe.testing.provider_dialogue import ALIVE, CHANGE, END_TURN, RESPOND, SPEAK, WARN
 from voxpipe.testing.provider_schema import (
     Anything,
     Check,
@@ -29,6 +29,7 @@ from voxpipe.testing.provider_schema import (
     Text,
     TextMap,
 )
+from voxpipe.testing.provider_speaker import GREETING
 from voxpipe.testing.provider_spelling import Json, Spelling
 from voxpipe.testing.scenario import Close
 
@@ -36,8 +37,19 @@ AUDIO = "Audio"
 """What the evidence calls a binary message."""
 PATIENCE_S = 10.0
 TRANSCRIBES_AFTER_S = 0.1
-CODES = {"session_expired": "MAXIMUM_SESSION_LENGTH_REACHED", "invalid_tool_call_id": "NON_EXISTENT_FUNCTION_CALLED"}
+PROMPT_LIMIT = 25_000
+LIMIT_S, WARNS_S = 7_200.0, 300.0
+FLUX = "v2"
+"""The version of listening whose turns can be ended by hand."""
+CODES = {
+    "session_expired": "MAXIMUM_SESSION_LENGTH_REACHED",
+    "invalid_tool_call_id": "NON_EXISTENT_FUNCTION_CALLED",
+    "tool_call_already_answered": "NON_EXISTENT_FUNCTION_CALLED",
+    "invalid_audio": "USER_AUDIO_FORMAT",
+    "audio_above_max_length": "USER_AUDIO_FORMAT",
+}
 RATES_HZ = {"linear16": (8_000, 16_000, 24_000, 32_000, 48_000), "mulaw": (8_000,), "alaw": (8_000,)}
+DEFAULT_RATES_HZ = {"linear16": 24_000, "mulaw": 8_000, "alaw": 8_000}
 GA_NAMES = {"linear16": "audio/pcm", "mulaw": "audio/pcmu", "alaw": "audio/pcma"}
 
 _PROVIDER: dict[str, Check] = {key: Text() for key in ("type", "version", "model", "language")}
@@ -50,6 +62,7 @@ _LISTEN_KEYS: dict[str, Check] = {
     "eager_eot_threshold": Number(0.3, 0.9),
     "eot_timeout_ms": Number(500, 60_000),
 }
+_LISTEN = Table({**_PROVIDER, **_LISTEN_KEYS}, ("type",))
 _FUNCTION = Table(
     {
         "name": Text(),
@@ -64,7 +77,7 @@ _THINK = Table(
     {
         "provider": Table({**_PROVIDER, "temperature": Number(0, 2), "reasoning_mode": Text()}, ("type",)),
         "endpoint": _ENDPOINT,
-        "prompt": Text(longest=25_000),
+        "prompt": Text(),
         "functions": ListOf(_FUNCTION),
         "context_length": Anything(),
     },
@@ -90,13 +103,29 @@ class OneOrMore:
         return (ListOf(self.each) if isinstance(value, list) else self.each).refuse(value, path)
 
 
+@attrs.frozen
+class Injection:
+    """Words for the agent, or the wish that it finds some."""
+
+    def refuse(self, value: Any, path: str) -> Refusal | None:
+        """See ``Check``."""
+        words = ("is_dynamic",) if value.get("is_dynamic") else ("message",)
+        keys: dict[str, Check] = {
+            "is_dynamic": Flag(),
+            "message": Text(),
+            "behavior": Choice(("default", "queue", "interrupt")),
+        }
+        return _message(keys, words).refuse(value, path)
+
+
 _AGENT = Either(
     Text(),
     Table(
         {
             "language": Text(),
-            "listen": Table({"provider": Table({**_PROVIDER, **_LISTEN_KEYS}, ("type",))}, ("provider",)),
+            "listen": Table({"provider": _LISTEN}, ("provider",)),
             "think": OneOrMore(_THINK),
+            "think_live": Anything(),
             "speak": OneOrMore(_SPEAK),
             "greeting": Text(),
             "context": Table({"messages": ListOf(Anything())}),
@@ -114,7 +143,7 @@ _SETTINGS = Table(
         "audio": Table(
             {
                 "input": Table(_ENCODING, ("encoding", "sample_rate")),
-                "output": Table({**_ENCODING, "bitrate": Anything(), "container": Choice(("none", "wav", "ogg"))}),
+                "output": Table({**_ENCODING, "bitrate": Anything(), "container": Choice(("none",))}),
             }
         ),
         "agent": _AGENT,
@@ -130,13 +159,16 @@ def _message(keys: dict[str, Check], required: tuple[str, ...] = ()) -> Table:
 CLIENT_MESSAGES: dict[str, Check] = {
     "Settings": _SETTINGS,
     "KeepAlive": _message({}),
-    "UpdatePrompt": _message({"prompt": Text(longest=25_000)}, ("prompt",)),
+    "UpdatePrompt": _message({"prompt": Text()}, ("prompt",)),
     "UpdateSpeak": _message({"speak": OneOrMore(_SPEAK)}, ("speak",)),
-    "InjectAgentMessage": _message(
-        {"message": Text(), "behavior": Choice(("default", "queue", "interrupt"))}, ("message",)
-    ),
+    "UpdateListen": _message({"listen": Table({"provider": _LISTEN}, ("provider",))}, ("listen",)),
+    "UpdateThink": _message({"think": OneOrMore(_THINK)}, ("think",)),
+    "UpdateThink_Live": _message({"think_live": Anything()}, ("think_live",)),
+    "InjectAgentMessage": Injection(),
     "InjectUserMessage": _message({"content": Text()}, ("content",)),
     "FunctionCallResponse": _message({"id": Text(), "name": Text(), "content": Text()}, ("id", "name", "content")),
+    "ForceEndTurn": _message({}),
+    "__customToThinkProvider": _message({"content": Anything()}, ("content",)),
     AUDIO: Anything(),
 }
 SESSION_DEFAULTS: Json = copy.deepcopy(ga.SESSION_DEFAULTS)
@@ -195,19 +227,32 @@ class DeepgramSpelling(Spelling):
             case "Audio":
                 return [{"type": "input_audio_buffer.append", "audio": event["audio"]}]
             case "Settings":
-                return [{"type": "session.update", "session": _session(event)}]
+                session = _session(event)
+                return [{"type": "session.update", "session": session}, *_too_long(session["instructions"])]
             case "UpdatePrompt":
-                return [_change("PromptUpdated", {"instructions": event["prompt"]})]
+                prompt = event["prompt"]
+                return [*_too_long(prompt), _change("PromptUpdated", {"instructions": prompt[:PROMPT_LIMIT]})]
+            case "UpdateThink":
+                thought = _thought(event["think"])
+                return [*_too_long(thought["instructions"]), _change("ThinkUpdated", thought)]
+            case "UpdateThink_Live":
+                return [_change("ThinkLiveUpdated", {})]
+            case "UpdateListen":
+                return [_change("ListenUpdated", _listening(event["listen"]))]
             case "UpdateSpeak":
                 return [_change("SpeakUpdated", {"audio": {"output": {"voice": _voice(event["speak"])}}})]
             case "InjectAgentMessage":
-                return [{"type": SPEAK, "words": event["message"]}]
+                words, behavior = event.get("message", GREETING), event.get("behavior", "default")
+                return [{"type": SPEAK, "words": words, "behavior": behavior}]
             case "InjectUserMessage":
                 content = [{"type": "input_text", "text": event["content"]}]
                 return [_create({"type": "message", "role": "user", "content": content}), {"type": RESPOND}]
             case "FunctionCallResponse":
                 result = {"type": "function_call_output", "call_id": event["id"], "output": event["content"]}
                 return [_create(result), {"type": RESPOND}]
+            case "ForceEndTurn":
+                text = "ForceEndTurn needs a listen provider of version v2."
+                return [{"type": END_TURN, "code": "FORCE_END_TURN_UNSUPPORTED", "message": text}]
         return [{"type": ALIVE}]
 
     def write(self, event: Json, answer: Answer | None = None, now_ms: int = 0) -> list[Json | bytes]:
@@ -219,6 +264,8 @@ class DeepgramSpelling(Spelling):
                 return [{"type": "SettingsApplied"}]
             case "change":
                 return [{"type": event["what"]}]
+            case "warn":
+                return [{"type": "Warning", "code": event["code"], "description": event["message"]}]
             case "speak":
                 return [{"type": "InjectionRefused", "message": event["refused"]}]
             case "input_audio_buffer.speech_started":
@@ -228,7 +275,7 @@ class DeepgramSpelling(Spelling):
             case "response.content_part.added" if answer is not None:
                 latencies = {"total_latency": 0.9, "tts_latency": 0.2, "ttt_latency": 0.3}
                 started = {"type": "AgentStartedSpeaking", **latencies}
-                report = {"type": "LatencyReport", "stt_latency": 0.2, **latencies}
+                report = {"type": "LatencyReport", "stt_latency": 0.2, "ttt_token_latency": 0.3, "tts_latency": 0.2}
                 return [_text("assistant", answer.transcript), started, report]
             case "response.output_audio.delta":
                 return [base64.b64decode(event["delta"])]
@@ -245,7 +292,8 @@ class DeepgramSpelling(Spelling):
 
 def _refuse_rates(audio: Json) -> Refusal | None:
     for way, wire in audio.items():
-        encoding, rate_hz = wire.get("encoding", "linear16"), wire.get("sample_rate", 24_000)
+        encoding = wire.get("encoding", "linear16")
+        rate_hz = wire.get("sample_rate", DEFAULT_RATES_HZ[encoding])
         if rate_hz not in RATES_HZ[encoding]:
             return Refusal("INVALID_SETTINGS", f"audio.{way}.sample_rate of {rate_hz} is not supported with {encoding}")
     return None
@@ -253,10 +301,9 @@ def _refuse_rates(audio: Json) -> Refusal | None:
 
 def _session(settings: Json) -> Json:
     agent = settings["agent"] if isinstance(settings["agent"], dict) else {}
-    think = agent.get("think", {})
-    think = think[0] if isinstance(think, list) else think
-    functions = [{"type": "function", **function} for function in think.get("functions", [])]
-    session: Json = {"type": "realtime", "instructions": think.get("prompt", ""), "tools": functions}
+    session: Json = {"type": "realtime", **_thought(agent.get("think", {})), **_listening(agent.get("listen", {}))}
+    if agent.get("greeting"):
+        session["greeting"] = agent["greeting"]
     audio: Json = {
         "input": {"format": _format(settings["audio"].get("input", {}))},
         "output": {"format": _format(settings["audio"].get("output", {}))},
@@ -264,6 +311,24 @@ def _session(settings: Json) -> Json:
     if "speak" in agent:
         audio["output"]["voice"] = _voice(agent["speak"])
     return {**session, "audio": audio}
+
+
+def _thought(think: Any) -> Json:
+    think = (think or [{}])[0] if isinstance(think, list) else think
+    functions = [{"type": "function", **function} for function in think.get("functions", [])]
+    return {"instructions": think.get("prompt", ""), "tools": functions}
+
+
+def _listening(listen: Json) -> Json:
+    version = listen.get("provider", {}).get("version")
+    return {} if version is None else {"ends_turns_by_hand": version == FLUX}
+
+
+def _too_long(prompt: str) -> list[Json]:
+    if len(prompt) <= PROMPT_LIMIT:
+        return []
+    text = f"The prompt was cut to {PROMPT_LIMIT} characters, from {len(prompt)}."
+    return [{"type": WARN, "code": "PROMPT_TOO_LONG", "message": text}]
 
 
 def _format(wire: Json) -> Json:
@@ -291,13 +356,15 @@ def _text(role: str, content: str) -> Json:
 def _error(error: Json) -> Json:
     code = error["code"] or "INTERNAL_SERVER_ERROR"
     known = CODES.get(code, code if code.isupper() else "INVALID_SETTINGS")
-    return {"type": "Error", "code": known, "description": error["message"]}
+    told = "The session reached its maximum length." if code == "session_expired" else error["message"]
+    return {"type": "Error", "code": known, "description": told}
 
 
 DEEPGRAM = DeepgramSpelling(
     "deepgram",
     CLIENT_MESSAGES,
     SESSION_DEFAULTS,
+    formats={name: encoding for encoding, name in GA_NAMES.items()},
     path="/v1/agent/converse",
     scheme="Token ",
     needs_model=False,
@@ -306,4 +373,6 @@ DEEPGRAM = DeepgramSpelling(
     closes=Close(1000),
     transcribes_after_s=TRANSCRIBES_AFTER_S,
     patience_s=PATIENCE_S,
+    limit_s=LIMIT_S,
+    warns_s=WARNS_S,
 )

@@ -25,8 +25,9 @@ from voxpipe.testing.scenario import Acknowledge, Refuse, Scenario, Trigger
 
 APPEND_LIMIT_BYTES = 15 * 1024 * 1024
 COMMIT_LEAST_MS = 100
-RESPOND, SPEAK, CHANGE, LEAVE, ALIVE = "respond", "speak", "change", "leave", "alive"
-"""What other vendors' clients say beyond GA: answer, speak these words, change, I leave, I am there."""
+RESPOND, SPEAK, CHANGE, LEAVE, ALIVE, END_TURN, WARN = "respond", "speak", "change", "leave", "alive", "end", "warn"
+"""What other vendors' clients say beyond GA: answer, speak these words, change, I leave, I am there, the turn is over;
+and what the server only warns of."""
 CROSSING = frozenset({"response_cancel_not_active", "conversation_already_has_active_response"})
 """Errors that a correct client meets when its message crosses one of ours."""
 
@@ -53,7 +54,7 @@ class Dialogue:
         self._turn_item_id = ""
         self._unanswered: TurnEnded | None = None
         self._transcripts = iter(scenario.transcripts)
-        self._early = self._asked = False
+        self._early = self._asked = self._left = False
         self.speaker = Speaker(line, configuration, self._conversation, evidence, self._id)
         self._acts: dict[str, Callable[[Json], Refusal | None]] = {
             "session.update": self._update,
@@ -71,6 +72,8 @@ class Dialogue:
             SPEAK: self._speak_words,
             CHANGE: self._change,
             LEAVE: self._leave,
+            END_TURN: self._end_by_hand,
+            WARN: self._warn,
         }
 
     def greet(self) -> None:
@@ -81,6 +84,9 @@ class Dialogue:
 
     def receive(self, message: str | bytes) -> None:
         """Take one WebSocket message of the client."""
+        if self._left:
+            self.complain("message_after_close", "A message was sent after the client had closed the session.")
+            return
         event = self._spelling.parse(message)
         if isinstance(event, Refusal):
             self._evidence.received["?"] += 1
@@ -134,7 +140,6 @@ class Dialogue:
             )
 
     def _update(self, event: Json) -> Refusal | None:
-        self._asked = True
         self._line.happened(Trigger.UPDATE_RECEIVED)
         answer = self._scenario.on_update
         if isinstance(answer, Refuse):
@@ -144,6 +149,7 @@ class Dialogue:
             return None
         if refusal := self._configuration.refuse(event["session"], spoken=self.speaker.spoken):
             return refusal
+        self._asked = True
         if isinstance(answer, Acknowledge):
             acknowledge = functools.partial(self._acknowledge, event["session"], answer, event.get("event_id"))
             self._line.later(answer.delay_s, acknowledge)
@@ -159,6 +165,8 @@ class Dialogue:
             uplink, downlink = (formats[way]["format"]["type"] for way in ("input", "output"))
             self._line.note("configured", f"uplink {uplink}, downlink {downlink}")
             self._line.happened(Trigger.READY)
+            if "greeting" in patch:
+                self.speaker.say_words(patch["greeting"])
 
     def _confirm(self, event_id: str | None = None) -> None:
         self._parrot = self._parrot.relisten(self._configuration.uplink, self._configuration.hearing)
@@ -171,7 +179,7 @@ class Dialogue:
     def _append(self, event: Json) -> Refusal | None:
         if self._evidence.ready_s is None and not self._early:
             self._early = True
-            self.complain("audio_before_ack", "Audio was sent before session.updated was received.")
+            self.complain("audio_before_ack", "Audio was sent before the session was acknowledged.")
         try:
             given = event["audio"]
             audio = given if isinstance(given, bytes) else pybase64.b64decode(given, validate=True)
@@ -182,7 +190,7 @@ class Dialogue:
             text = f"Invalid 'audio': expected at most {APPEND_LIMIT_BYTES} bytes, got {len(audio)}."
             return Refusal("audio_above_max_length", text, "audio")
         try:
-            heard = self._parrot.append(audio)
+            heard = self._parrot.append(self._configuration.silenced(audio))
         except AudioError as error:
             return Refusal("invalid_audio", f"Invalid 'audio': {error}.", "audio")
         self._evidence.heard(self._line.now_s(), audio)
@@ -319,21 +327,38 @@ class Dialogue:
         return None
 
     def _speak_words(self, event: Json) -> Refusal | None:
-        busy = self._parrot.speaking and not event.get("anyway")
-        if busy or not self.speaker.say_words(event["words"]):
+        if event["behavior"] == "interrupt":
+            self.speaker.interrupt()
+        if event["behavior"] != "default":
+            self.speaker.answer(event["words"])
+        elif self._parrot.speaking or not self.speaker.say_words(event["words"]):
             self._line.emit({"type": SPEAK, "refused": "Somebody is speaking."})
+        return None
+
+    def _end_by_hand(self, event: Json) -> Refusal | None:
+        if not self._configuration.ends_turns_by_hand:
+            return self._warn(event)
+        if self._parrot.speaking:
+            self._end_turn(self._parrot.commit())
+        return None
+
+    def _warn(self, event: Json) -> Refusal | None:
+        self._line.emit({"type": WARN, "code": event["code"], "message": event["message"]})
+        self.complain(event["code"], event["message"])
         return None
 
     def _change(self, event: Json) -> Refusal | None:
         self._configuration.merge(event["session"])
         self._evidence.configuration = self._configuration.body
-        self._line.emit({"type": CHANGE, "what": event["what"], "client_event_id": event.get("event_id")})
+        told = {"session": self._configuration.body, "client_event_id": event.get("event_id")}
+        self._line.emit({"type": CHANGE, "what": event["what"], **told})
         return None
 
     def _leave(self, event: Json) -> Refusal | None:
         told = {"session": self._configuration.body, "client_event_id": event.get("event_id")}
         self._line.emit({"type": LEAVE, **told})
         self._line.close()
+        self._left = True
         return None
 
 

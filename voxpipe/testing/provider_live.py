@@ -77,12 +77,14 @@ _SESSION = Table(
     },
     ("model",),
 )
+_UPDATE = Table({key: _SESSION.keys[key] for key in ("delegation", "triggers")})
 _APPENDED: dict[str, Check] = {"content": Text(), "delegation_id": Nullable(Text())}
 _WORDS = ga.event(_APPENDED, ("content", "delegation_id"))
 _OUTPUT = Table({"type": Text(), "call_id": Text(), "output": Text()}, ("call_id", "output"))
 CLIENT_EVENTS: dict[str, Check] = {
     "session.start": ga.event({"session": _SESSION}, ("session",)),
     APPEND: ga.event({"audio": Text()}, ("audio",)),
+    "session.update": ga.event({"session": _UPDATE}, ("session",)),
     "session.input_audio.mute": ga.event({}),
     "session.input_audio.unmute": ga.event({}),
     "session.instructions.append": _WORDS,
@@ -104,7 +106,7 @@ class LiveSpelling(Spelling):
     def refuse(self, event: Json, *, configured: bool) -> Refusal | None:
         """See ``Spelling``."""
         kind = event["type"]
-        if (kind == "session.start") == configured:
+        if (kind == "session.start") == configured and kind != "session.close":
             text = "The session was started before." if configured else f"Expected session.start first, got {kind}."
             return Refusal("invalid_state", text)
         if refusal := super().refuse(event, configured=configured):
@@ -122,6 +124,11 @@ class LiveSpelling(Spelling):
             case "session.instructions.append" | "session.thinking.append" | "session.commentary.append" as kind:
                 appended: Json = {"type": CHANGE, "what": f"{kind}ed", "session": {}, "event_id": event_id}
                 return [appended, *_reaction(kind, event["content"])]
+            case "session.update":
+                return [{"type": CHANGE, "what": "session.updated", "session": event["session"], "event_id": event_id}]
+            case "session.input_audio.mute" | "session.input_audio.unmute" as kind:
+                muted = {"muted": kind == "session.input_audio.mute"}
+                return [{"type": CHANGE, "what": f"{kind}d", "session": muted, "event_id": event_id}]
             case "response.item.create":
                 return [{"type": "conversation.item.create", "item": event["item"]}]
             case "response.create":
@@ -136,8 +143,10 @@ class LiveSpelling(Spelling):
         match event["type"]:
             case "session.updated":
                 return [{"type": "session.started", **_told(event), "session": _resource(event["session"])}]
+            case "change" if event["what"] == "session.updated":
+                return [{"type": event["what"], **_told(event), "session": _resource(event["session"])}]
             case "change":
-                return [{"type": event["what"], **_told(event), **span}]
+                return [{"type": event["what"], **_told(event), **(span if event["what"].endswith("appended") else {})}]
             case "leave":
                 ended = {"reason": "close_requested", "session": _resource(event["session"])}
                 return [{"type": "session.closed", **_told(event), **ended, "usage": {"seconds": now_ms / 1000}}]
@@ -155,11 +164,16 @@ class LiveSpelling(Spelling):
                 delegation = {"id": _delegation(event), "type": "delegation", "target": "responses"}
                 return [{"type": "session.delegation.created", "offset_ms": now_ms, "delegation": delegation}]
             case "response.output_item.done" if event["item"]["type"] == "function_call":
-                nested = {"type": "response.output_item.done", "output_index": 0, "item": event["item"]}
+                item = {key: value for key, value in event["item"].items() if key != "object"}
+                nested = {"type": event["type"], "output_index": 0, "sequence_number": 0, "item": item}
                 return [{"type": "response.event", "delegation_id": _delegation(event), "event": nested}]
             case "error":
                 return [self._error(event["error"], now_ms)]
         return [] if event["type"].startswith(KNOWN) else [event]
+
+    def param(self, path: tuple[str, ...]) -> str:
+        """See ``Spelling``; one format serves both directions."""
+        return "session.audio.format.type"
 
     def _error(self, error: Json, now_ms: int) -> Json:
         if error["code"] == "session_expired":
@@ -177,7 +191,7 @@ KNOWN = ("session.created", "conversation.", "input_audio_buffer.", "rate_limits
 
 def _reaction(kind: str, content: str) -> list[Json]:
     if kind == "session.commentary.append":
-        return [{"type": SPEAK, "words": content, "anyway": True}]
+        return [{"type": SPEAK, "words": content, "behavior": "queue"}]
     if kind == "session.thinking.append" or content.startswith(FOR_ALL_TIME):
         return []
     body = {"type": "message", "role": "system", "content": [{"type": "input_text", "text": content}]}
@@ -229,7 +243,9 @@ LIVE = LiveSpelling(
     path="/v1/live/sessions",
     needs_model=False,
     audio_type=APPEND,
+    nameless=frozenset({DELTA}),
     transcribes_after_s=0.1,
     continuous=True,
     plain_url=True,
+    limit_s=LIFE_S,
 )

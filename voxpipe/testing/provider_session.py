@@ -51,6 +51,18 @@ class SessionConfiguration:
         return bool(self._body["audio"]["input"]["transcription"])
 
     @property
+    def ends_turns_by_hand(self) -> bool:
+        """Whether the client may say that a turn is over."""
+        return bool(self._body.get("ends_turns_by_hand"))
+
+    def silenced(self, audio: bytes) -> bytes:
+        """What is heard of the client's audio: silence while it is muted."""
+        if not self._body.get("muted"):
+            return audio
+        silence = self.uplink.silence
+        return (silence * (len(audio) // len(silence) + 1))[: len(audio)]
+
+    @property
     def hearing(self) -> Hearing | None:
         """The turn detection for the parrot's ear."""
         detection = self.turn_detection
@@ -81,9 +93,8 @@ class SessionConfiguration:
         if "format" not in direction or direction["format"]["type"] in self._scenario.formats:
             return None
         spelled = self._spelling.formats
-        name, names = direction["format"]["type"], self._scenario.formats
-        param = self._spelling.param(path) if spelled else f"session.{'.'.join(path)}.type"
-        return invalid_value(param, spelled.get(name, name), [spelled.get(name, name) for name in names])
+        name, *names = (spelled.get(name, name) for name in (direction["format"]["type"], *self._scenario.formats))
+        return invalid_value(self._spelling.param(path), name, names)
 
     def merge(self, patch: Json) -> None:
         """Change the keys that are present; null clears."""
@@ -105,8 +116,9 @@ class SessionConfiguration:
         """Misbehave: take the first format of each list that differs from the present one."""
         for direction, names in (("input", uplink), ("output", downlink)):
             present = self._body["audio"][direction]["format"]["type"]
-            other = next((name for name in names if name != present), present)
-            self._body["audio"][direction]["format"] = format_object(other)
+            other = next((name for name in names if name != present), None)
+            if other is not None:
+                self._body["audio"][direction]["format"] = format_object(other)
 
     def manner(self, asked: Json, conversation_id: str | None) -> Manner:
         """How a response is given: the session's settings under those of ``response.create``."""

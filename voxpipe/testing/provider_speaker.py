@@ -73,7 +73,7 @@ class Speaker:
         self._new_id = new_id
         self._active: Answer | None = None
         self._aside: dict[str, Answer] = {}
-        self._waiting: deque[TurnEnded | None] = deque(maxlen=WAITING_TURNS)
+        self._waiting: deque[TurnEnded | str | None] = deque(maxlen=WAITING_TURNS)
         self.tools = ToolLedger()
         self.spoken = False
         """Whether any audio was sent, which locks the voice."""
@@ -101,12 +101,14 @@ class Speaker:
         assert self._active is not None
         self._active.calls.append(Call(self._new_id("item"), self._new_id("call"), name, arguments, hold_s))
 
-    def answer(self, turn: TurnEnded | None) -> None:
-        """Speak a turn back, or greet without one, after the running response if there is one."""
-        if self._active is None:
-            self._start({}, turn, None)
-        else:
+    def answer(self, turn: TurnEnded | str | None) -> None:
+        """Speak a turn back, or words, or greet without either, after the running response if there is one."""
+        if self._active is not None:
             self._waiting.append(turn)
+        elif isinstance(turn, str):
+            self._start({}, None, None, words=turn)
+        else:
+            self._start({}, turn, None)
 
     def create(self, asked: Json, turn: TurnEnded | None) -> Refusal | None:
         """``response.create``: speaks the turn back, or greets when it is given instructions or there is no turn."""

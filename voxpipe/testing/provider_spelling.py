@@ -66,9 +66,10 @@ class Spelling:
     ``contents`` renames the content types of assistant items; ``formats`` renames formats (None: GA's objects);
     ``session`` and ``response`` say where a flat key lives in GA. ``headers`` must be there, and ``forbidden`` must
     not; ``path`` is where clients connect. ``closes`` is how the connection ends after an error, if it does.
-    ``transcribes_after_s``: what the caller said is told so long after it. ``patience_s``: a client that says nothing
-    for so long is given up. ``continuous``: sound comes all the time at the pace of speech, silence included, while
-    the client's does. ``plain_url``: the URL may have no query.
+    ``nameless`` are the events without an id, where the others have one (``has_ids``). ``transcribes_after_s``: what
+    the caller said is told so long after it. ``patience_s``: a client that says nothing for so long is given up.
+    ``continuous``: sound comes all the time at the pace of speech, silence included, while the client's does.
+    ``plain_url``: the URL may have no query. A session ends after ``limit_s``; ``warns_s`` before that it is told so.
     """
 
     name: str
@@ -87,12 +88,15 @@ class Spelling:
     scheme: str = "Bearer "
     needs_model: bool = True
     has_ids: bool = True
+    nameless: frozenset[str] = frozenset()
     audio_type: str = "input_audio_buffer.append"
     closes: Close | None = None
     transcribes_after_s: float = 0.4
     patience_s: float | None = None
     continuous: bool = False
     plain_url: bool = False
+    limit_s: float = 3600.0
+    warns_s: float | None = None
 
     def authorizes(self, headers: Mapping[str, str], api_key: str) -> bool:
         """Whether a client's headers carry the key."""
@@ -168,7 +172,9 @@ class Spelling:
         return read
 
     def param(self, path: Path) -> str:
-        """The name of a GA session path in this spelling, for the ``param`` of an error."""
+        """The name of a GA format's place in this spelling, for the ``param`` of an error."""
+        if not self.formats:
+            return f"session.{'.'.join(path)}.type"
         flat = next((key for key, place in self.session.items() if place == path), ".".join(path))
         return f"session.{flat}"
 

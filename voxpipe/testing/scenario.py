@@ -17,8 +17,8 @@ class Trigger(enum.Enum):
     """The moment after which a step is due."""
 
     OPENED = "the socket was accepted"
-    UPDATE_RECEIVED = "a session.update arrived"
-    READY = "the first session.update was acknowledged"
+    UPDATE_RECEIVED = "settings arrived"
+    READY = "the first settings were acknowledged"
     SPEECH_STARTED = "the caller began to speak"
     SPEECH_STOPPED = "the caller's turn ended"
     FIRST_AUDIO = "the first chunk of an answer was sent"
@@ -70,7 +70,7 @@ class SendError:
 
 @attrs.frozen
 class Reconfigure:
-    """Change the formats under the client, and say so in a ``session.updated`` nobody asked for.
+    """Change the formats under the client, and say so in an acknowledgement nobody asked for.
 
     Each is a tuple of GA format names; the first one that differs from the present format is taken.
     """
@@ -114,7 +114,7 @@ class Step:
 
 @attrs.frozen
 class Acknowledge:
-    """Answer a good ``session.update`` with ``session.updated``, after ``delay_s``.
+    """Acknowledge good settings, after ``delay_s``.
 
     ``uplink_instead`` and ``downlink_instead`` name GA formats; the first that was *not* asked for is confirmed,
     and used. ``tells_formats``: whether formats are in it at all.
@@ -128,7 +128,7 @@ class Acknowledge:
 
 @attrs.frozen
 class Refuse:
-    """Answer every ``session.update`` with this error; an anonymous one names neither parameter nor event."""
+    """Answer all settings with this error; an anonymous one names neither parameter nor event."""
 
     code: str | None
     message: str
@@ -138,7 +138,7 @@ class Refuse:
 
 @attrs.frozen
 class Silence:
-    """Never answer a ``session.update``."""
+    """Never answer settings."""
 
 
 @attrs.frozen
@@ -161,7 +161,7 @@ class Scenario:
     ``formats`` are the GA formats the server takes at all; ``parrot`` says whether turns are answered; the server's own
     count of an item's audio is ``undercount_ms`` below what it sent; ``transcripts`` are what it makes of the caller's
     turns, one after the other, before it says how long they were; ``extra_keys`` are added to every event;
-    ``session_limit_s`` is the longest a session may last.
+    ``session_limit_s`` is the longest a session may last, None what the dialect's server lets it.
     """
 
     name: str
@@ -175,7 +175,7 @@ class Scenario:
     undercount_ms: int = 0
     transcripts: tuple[str, ...] = ()
     extra_keys: tuple[tuple[str, Any], ...] = ()
-    session_limit_s: float = 3600.0
+    session_limit_s: float | None = None
 
 
 EXPIRED_TEXT = "Your session hit the maximum duration of 60 minutes."
@@ -189,7 +189,7 @@ _ALL = (
     Scenario("greeting", "speaks first, without being asked", (Step(Trigger.READY, 0.1, Say()),)),
     Scenario(
         "wrong-format",
-        "acknowledges, and sends, mu-law whatever was asked (PCM when mu-law was asked)",
+        "uses mu-law whatever was asked (PCM for mu-law), and says so where acknowledgements do",
         on_update=Acknowledge(downlink_instead=_EITHER),
     ),
     Scenario(
@@ -197,29 +197,29 @@ _ALL = (
         "acknowledges without a word of the formats, as some compatible servers do",
         on_update=Acknowledge(tells_formats=False),
     ),
-    Scenario("no-ack", "never answers session.update", on_update=Silence()),
+    Scenario("no-ack", "never acknowledges the client's settings", on_update=Silence()),
     Scenario(
         "refused",
-        "refuses session.update, naming the client's event",
+        "refuses the client's settings, naming its message where errors do",
         on_update=Refuse("unknown_parameter", "Unknown parameter: 'session.audio'.", "session.audio"),
     ),
     Scenario(
         "refused-anonymous",
-        "refuses session.update, naming neither event nor parameter",
+        "refuses the client's settings, naming neither message nor parameter",
         on_update=Refuse("invalid_value", "The session cannot be updated.", anonymous=True),
     ),
     Scenario(
         "early-audio",
-        "speaks before it has acknowledged session.update",
+        "speaks before it has acknowledged the client's settings",
         (Step(Trigger.UPDATE_RECEIVED, 0.0, Say()),),
         on_update=Acknowledge(delay_s=1.0),
     ),
     Scenario(
-        "slow-ack", "acknowledges session.update after 1.5 s, and behaves otherwise", on_update=Acknowledge(delay_s=1.5)
+        "slow-ack", "acknowledges settings after 1.5 s, and behaves otherwise", on_update=Acknowledge(delay_s=1.5)
     ),
     Scenario(
         "format-drift",
-        "changes the downlink format in the middle of the call, and says so",
+        "changes the downlink format in the middle of the call, with an acknowledgement nobody asked for",
         (Step(Trigger.READY, 3.0, Reconfigure(downlink_instead=_EITHER)),),
     ),
     Scenario("stall", "stops sending for 4 s in the middle of an answer", (Step(Trigger.MID_ANSWER, 0.0, Stall(4.0)),)),
@@ -231,7 +231,7 @@ _ALL = (
     ),
     Scenario(
         "expired",
-        "ends the session as if its 60 minutes were over, 5 s after it was configured",
+        "ends the session as if its longest time were over, 5 s after it was configured",
         (
             Step(Trigger.READY, 5.0, SendError("session_expired", EXPIRED_TEXT)),
             Step(Trigger.READY, 5.0, Close(1001, EXPIRED_TEXT)),
@@ -240,7 +240,7 @@ _ALL = (
     Scenario("no-created", "accepts the socket and says nothing", greets=False, on_update=Silence(), parrot=False),
     Scenario(
         "error-mid",
-        "sends an error that answers nothing, and goes on",
+        "sends an error that answers nothing, and goes on where errors do not end a session",
         (Step(Trigger.READY, 1.0, SendError(None, "The server had an error.", "server_error")),),
     ),
     Scenario(
@@ -261,10 +261,10 @@ _ALL = (
             Step(Trigger.READY, 1.0, SendText('{"no": "type"}')),
         ),
     ),
-    Scenario("second-format-only", "refuses audio/pcm and audio/pcma, takes audio/pcmu", formats=("audio/pcmu",)),
+    Scenario("second-format-only", "refuses PCM and A-law, takes mu-law", formats=("audio/pcmu",)),
     Scenario(
         "undercount",
-        "counts 85 ms less than it sent, so that a truncation at the end is refused",
+        "counts 85 ms less than it sent, so that truncating at the end (where it can be) is refused",
         undercount_ms=85,
     ),
     Scenario("silent", "hears turns and never answers", parrot=False),
