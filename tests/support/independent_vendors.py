@@ -120,7 +120,7 @@ class Live(Vendor):
             case "session.input_audio.append":
                 await self.hear(base64.b64decode(wire["audio"], validate=True))
             case "session.close":
-                await self.send("session.closed", event_id="e9", reason="requested", client_event_id=None)
+                await self.send("session.closed", event_id="e9", reason="close_requested", client_event_id=None)
             case unexpected:
                 raise Wrong(f"expected session.start once and audio, got {unexpected}")
 

@@ -225,11 +225,10 @@ def _session(asked: Json) -> Json:
 
 
 def _resource(session: Json) -> Json:
-    if "format" not in session["audio"]["output"]:
-        return {**session, "audio": {"output": {"voice": session["audio"]["output"]["voice"]}}}
-    wire = session["audio"]["output"]["format"]
-    rate_hz = wire.get("rate", 8_000)
-    audio = {"format": {**wire, "rate": rate_hz}, "output": {"voice": session["audio"]["output"]["voice"]}}
+    output = session["audio"]["output"]
+    audio: Json = {"output": {"voice": output["voice"]}}
+    if (wire := output.get("format")) is not None:
+        audio["format"] = {**wire, "rate": wire.get("rate", 8_000)}
     kept = ("delegation", "input", "safety_identifier", "store", "triggers", "instructions")
     told = {key: session[key] for key in kept if key in session}
     identity = {"id": session["id"], "model": session["model"], "status": "active"}
