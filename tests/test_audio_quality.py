@@ -92,6 +92,7 @@ async def speak_up(make_call: CallMaker, leg: AudioFormat, audio: bytes) -> Virt
     return call
 
 
+@pytest.mark.every_dialect(but="openai-live")
 @CASES
 async def test_the_caller_hears_what_the_provider_sent(
     autojump_clock: MockClock, make_call: CallMaker, leg: AudioFormat, tones_hz: tuple[float, ...]
@@ -121,6 +122,7 @@ async def test_equal_rates_change_no_bit(autojump_clock: MockClock, make_call: C
     assert call.session.uplink[: len(noise)] == noise
 
 
+@pytest.mark.every_dialect(but="openai-live")
 @pytest.mark.parametrize("leg", FRAME_BYTES, ids=str)
 async def test_every_frame_is_20_ms_under_its_own_kind(
     autojump_clock: MockClock, make_call: CallMaker, leg: AudioFormat

@@ -16,6 +16,7 @@ from voxpipe.leg import run_leg
 from voxpipe.testing.network import Direction, Network, NetworkStream
 
 
+@pytest.mark.every_dialect(but="openai-live")
 async def test_hanging_up_in_mid_answer_closes_the_session_in_peace(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:
@@ -121,6 +122,7 @@ def slow(stream: trio.abc.Stream, nursery: trio.Nursery) -> trio.abc.Stream:
     return NetworkStream(stream, Network(Direction(delay_s=0.5), Direction(delay_s=0.5)), nursery)
 
 
+@pytest.mark.every_dialect(but="deepgram")
 async def test_hanging_up_between_two_sessions_opens_no_other(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """While a refused session is being closed, the end of the leg is the end of the call: nobody is left to talk to."""
     call = await make_call(
@@ -132,6 +134,7 @@ async def test_hanging_up_between_two_sessions_opens_no_other(autojump_clock: Mo
     assert call.duration_s < 5
 
 
+@pytest.mark.every_dialect(but="openai-live")
 async def test_the_caller_does_not_wait_for_the_closing_handshake(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:

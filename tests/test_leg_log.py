@@ -60,6 +60,7 @@ async def test_no_configured_parameter_of_the_url_reaches_the_log(
     assert call.data("connection.opening")[0]["url"] == call.data("connection.opened")[0]["url"] == shown
 
 
+@pytest.mark.every_dialect(but="openai-live")
 async def test_audio_is_digested_inlined_or_put_beside(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """The three modes keep the same lines; sidecar files hold the bytes at the offsets the lines name."""
     digest = await make_call(HELLO_AND_WAIT)
@@ -91,6 +92,7 @@ async def test_linear_legs_of_the_models_rate_pass_untouched(autojump_clock: Moc
     assert all(len(frame) == 960 for _, frame in call.phone.frames)
 
 
+@pytest.mark.every_dialect(but="openai-live")
 async def test_the_log_begins_with_the_configuration_and_without_its_secrets(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:

@@ -43,6 +43,7 @@ async def test_the_caller_is_welcomed_before_the_agent_speaks(
     assert greeting.t_ns / 1e9 == pytest.approx(call.phone.spoken[0] + 1.0, abs=0.1)
 
 
+@pytest.mark.every_dialect(but="openai-live")
 async def test_the_caller_may_speak_over_the_welcome(
     autojump_clock: MockClock, make_call: CallMaker, tmp_path: Path
 ) -> None:
@@ -75,6 +76,7 @@ async def test_a_program_plays_a_file_in_mid_call(
     assert len(call.phone.spoken) == pytest.approx(50, abs=2)
 
 
+@pytest.mark.every_dialect(but="openai-live")
 async def test_a_file_the_caller_spoke_over_was_not_heard(
     autojump_clock: MockClock, make_call: CallMaker, tmp_path: Path
 ) -> None:

@@ -18,7 +18,7 @@ from voxpipe.actors.leg_control import LegControl
 from voxpipe.testing.scenario import SCENARIOS, Pace, Scenario, Step, Trigger, Vanish
 
 
-@pytest.mark.every_dialect
+@pytest.mark.every_dialect(but="openai-live")
 async def test_a_session_near_its_limit_is_replaced_in_a_pause(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """The new one stands by, knows all that was said, takes over when nobody speaks; the caller hears nothing of it."""
     script = Script(audio=ONE_TURN * 4)
@@ -37,7 +37,6 @@ async def test_a_session_near_its_limit_is_replaced_in_a_pause(autojump_clock: M
     no_complaints(call)
 
 
-@pytest.mark.every_dialect
 async def test_what_is_said_before_the_pause_is_known_to_the_successor(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:
@@ -51,7 +50,6 @@ async def test_what_is_said_before_the_pause_is_known_to_the_successor(
     assert not [r for r in wire if r.t_ns < took_over.t_ns and r.event_type == "input_audio_buffer.append"]
 
 
-@pytest.mark.every_dialect
 async def test_a_word_that_begins_at_the_change_is_heard_whole(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """The successor is given the caller's last 600 ms before it took over: the old one had not noticed the word."""
     calm = await make_call(Script(audio=ONE_TURN + silence(1000)), provider=renewed_after(2.5))
@@ -66,7 +64,7 @@ async def test_a_word_that_begins_at_the_change_is_heard_whole(autojump_clock: M
     assert len([r for r in second if r.t_ns - second[0].t_ns < 10_000_000]) == 31  # 30 frames and that of the moment
 
 
-@pytest.mark.every_dialect
+@pytest.mark.every_dialect(but="openai-live")
 async def test_where_no_pause_comes_the_limit_decides(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """A caller who never stops speaking is handed over at the limit, in the middle of the turn."""
     script = Script(audio=tone(8000) + silence(1000))
@@ -80,7 +78,7 @@ async def test_where_no_pause_comes_the_limit_decides(autojump_clock: MockClock,
     assert call.outcome.error is None
 
 
-@pytest.mark.every_dialect
+@pytest.mark.every_dialect(but="openai-live")
 async def test_an_answer_at_the_limit_is_taken_up_by_the_successor(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:
@@ -93,7 +91,7 @@ async def test_an_answer_at_the_limit_is_taken_up_by_the_successor(
     assert playout["played_samples"] == playout["received_samples"]
 
 
-@pytest.mark.every_dialect
+@pytest.mark.every_dialect(but="openai-live")
 async def test_a_successor_that_fails_is_replaced_while_the_call_goes_on(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:
@@ -107,7 +105,7 @@ async def test_a_successor_that_fails_is_replaced_while_the_call_goes_on(
     assert call.outcome.error is None
 
 
-@pytest.mark.every_dialect
+@pytest.mark.every_dialect(but="openai-live")
 @pytest.mark.parametrize("lost_s", [6.2, 7.0])
 async def test_a_session_lost_while_its_successor_stands_by_is_replaced_at_once(
     autojump_clock: MockClock, make_call: CallMaker, lost_s: float
@@ -121,7 +119,6 @@ async def test_a_session_lost_while_its_successor_stands_by_is_replaced_at_once(
     assert len(call.of("session.lost", "session.recovered")) == 2
 
 
-@pytest.mark.every_dialect
 async def test_instructions_of_the_last_minute_go_with_the_call(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:
@@ -138,7 +135,7 @@ async def test_instructions_of_the_last_minute_go_with_the_call(
     assert second.configuration["instructions"] == "Speak like a pirate."
 
 
-@pytest.mark.every_dialect
+@pytest.mark.every_dialect(but="openai-live")
 async def test_the_limit_of_the_call_is_none_of_the_session(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """A call that is over at leg.max_call_s is over, whoever stands by."""
     call = await make_call(Script(audio=tone(20_000)), provider=renewed_after(3.0), leg={"max_call_s": 6.0})
@@ -147,7 +144,7 @@ async def test_the_limit_of_the_call_is_none_of_the_session(autojump_clock: Mock
     assert not call.of("session.took_over")
 
 
-@pytest.mark.every_dialect
+@pytest.mark.every_dialect(but="openai-live")
 async def test_a_call_that_ends_takes_its_successor_with_it(autojump_clock: MockClock, make_call: CallMaker) -> None:
     """A session that stands by is closed with the leg, not left to the provider."""
     call = await make_call(Script(audio=tone(6000)), provider=renewed_after(2.0))
@@ -164,7 +161,6 @@ async def test_renewal_can_be_switched_off(autojump_clock: MockClock, make_call:
     assert len(call.provider.sessions) == 1
 
 
-@pytest.mark.every_dialect
 @pytest.mark.parametrize(("renew_after_s", "turns"), [(4.0, [2, 0]), (2.2, [1, 1, 0])])
 async def test_a_push_to_talk_call_changes_when_the_agent_has_spoken(
     autojump_clock: MockClock, make_call: CallMaker, renew_after_s: float, turns: list[int]

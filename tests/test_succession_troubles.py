@@ -22,7 +22,6 @@ def vanishes(after_s: float) -> Scenario:
     return Scenario("vanishes", "drops the connection then", (Step(Trigger.READY, after_s, Vanish()),))
 
 
-@pytest.mark.every_dialect
 @pytest.mark.parametrize(("lost_s", "answers"), [(1.6, 2), (2.1, 3)])
 async def test_what_a_lost_session_left_unfinished_is_kept_and_not_waited_for(
     autojump_clock: MockClock, make_call: CallMaker, lost_s: float, answers: int
@@ -38,7 +37,6 @@ async def test_what_a_lost_session_left_unfinished_is_kept_and_not_waited_for(
     assert len([item for item in third if item["role"] == "assistant"]) == answers
 
 
-@pytest.mark.every_dialect
 async def test_a_tool_that_was_not_called_is_nothing_a_successor_waits_for(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:
@@ -96,7 +94,6 @@ async def test_a_result_that_came_while_no_session_served_is_spoken_about(
     assert len(asked(call.provider.sessions[1])) == 1
 
 
-@pytest.mark.every_dialect
 async def test_what_was_entered_long_ago_is_concealed_when_it_is_given_again(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:
@@ -111,7 +108,6 @@ async def test_what_was_entered_long_ago_is_concealed_when_it_is_given_again(
     assert [entry for entry in entries if f"pressed {entry}" in told] == []
 
 
-@pytest.mark.every_dialect
 async def test_a_successor_is_not_told_what_the_caller_may_never_hear(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:
@@ -125,7 +121,6 @@ async def test_a_successor_is_not_told_what_the_caller_may_never_hear(
     assert words[:2] == ["(1.5 s of speech)", "(3.8 s of"]
 
 
-@pytest.mark.every_dialect
 async def test_what_is_left_of_a_session_before_the_last_is_foreign_too(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:
@@ -139,7 +134,6 @@ async def test_what_is_left_of_a_session_before_the_last_is_foreign_too(
     assert not call.of("command.refused", "conversation.item.truncate")
 
 
-@pytest.mark.every_dialect
 async def test_an_answer_is_not_taken_up_before_the_tool_it_called_has_a_result(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:
@@ -172,7 +166,6 @@ async def test_a_loss_is_not_made_to_wait_for_a_renewal_that_was_in_no_hurry(
     assert call.of("session.took_over")[0].t_ns == pytest.approx(4.1e9, abs=2e7)
 
 
-@pytest.mark.every_dialect
 async def test_what_is_entered_while_a_tool_runs_is_answered_with_its_result(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:
@@ -192,7 +185,7 @@ async def test_what_is_entered_while_a_tool_runs_is_answered_with_its_result(
     assert call.of("response.create")[0].t_ns == pytest.approx(3.8e9, abs=5e7)
 
 
-@pytest.mark.every_dialect
+@pytest.mark.every_dialect(but="openai-live")
 @pytest.mark.parametrize("transcribed", [True, False])
 async def test_a_turn_that_has_just_ended_is_neither_lost_nor_heard_twice(
     autojump_clock: MockClock, make_call: CallMaker, transcribed: bool
@@ -230,7 +223,6 @@ def numbers(call: VirtualCall, session: int | None) -> list[int]:
 MU_LAW = {"formats": ["ulaw8"]}
 
 
-@pytest.mark.every_dialect
 async def test_a_successor_that_is_late_is_given_what_the_caller_said_meanwhile(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:
@@ -245,7 +237,6 @@ async def test_a_successor_that_is_late_is_given_what_the_caller_said_meanwhile(
     assert call.outcome.summary["uplink"]["unsent_chunks"] <= 1
 
 
-@pytest.mark.every_dialect
 async def test_no_frame_is_skipped_when_sessions_follow_each_other_at_once(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:
@@ -257,7 +248,7 @@ async def test_no_frame_is_skipped_when_sessions_follow_each_other_at_once(
     assert [n for session in (None, 2, 3) for n in numbers(call, session)] == list(range(200))
 
 
-@pytest.mark.every_dialect
+@pytest.mark.every_dialect(but="deepgram")
 async def test_the_summary_counts_what_a_successor_that_failed_was_refused(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:
@@ -283,7 +274,7 @@ def heard_to_its_end(call: VirtualCall) -> None:
     assert call.outcome.error is None
 
 
-@pytest.mark.every_dialect
+@pytest.mark.every_dialect(but="openai-live")
 @pytest.mark.parametrize("lost_s", [1.5, 1.8])
 async def test_a_goodbye_that_has_come_is_heard_though_the_session_is_lost(
     autojump_clock: MockClock, make_call: CallMaker, lost_s: float
@@ -331,7 +322,7 @@ async def test_the_limit_of_the_call_comes_though_no_session_serves(
     assert not call.of("session.not_recovered")
 
 
-@pytest.mark.every_dialect
+@pytest.mark.every_dialect(but="openai-live")
 async def test_a_caller_who_hangs_up_is_not_kept_for_last_words(
     autojump_clock: MockClock, make_call: CallMaker
 ) -> None:

@@ -58,15 +58,16 @@ def _asks(message: ClientMessage) -> bool:
 
 def asked(session: ProviderSession) -> list[Any]:
     """What a session was asked to speak by: instructions or words; none where it is to go on from a result."""
-    found: list[Any] = []
-    for message in session.messages:
-        items = [each["item"] for each in message.meaning if each["type"] == ADD]
-        for request in [each for each in message.meaning if each["type"] == ASK]:
-            if not items:
-                found.append(request.get("words", request.get("response", {}).get("instructions")))
-            elif _asks(message):
-                found.append(items[0]["content"][0]["text"])
-    return found
+    return [request for message in session.messages for request in asked_in(message)]
+
+
+def asked_in(message: ClientMessage) -> list[Any]:
+    """The same of one message."""
+    items = [each["item"] for each in message.meaning if each["type"] == ADD]
+    requests = [each for each in message.meaning if each["type"] == ASK]
+    if items:
+        return [items[0]["content"][0]["text"] for _ in requests if _asks(message)]
+    return [each.get("words", each.get("response", {}).get("instructions")) for each in requests]
 
 
 def no_complaints(call: VirtualCall) -> None:
