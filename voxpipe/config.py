@@ -120,15 +120,15 @@ class ProviderConfig:
     """Where the speech model is, and in which formats we talk with it."""
 
     dialect: str = key(
-        "", "how the provider spells its messages, one of those in the table of providers; empty: OpenAI Realtime, GA"
+        "", "how the provider spells its messages; voxpipe probe --help lists the dialects; empty: OpenAI Realtime, GA"
     )
     url: str = key("", "ws:// or wss:// URL; empty: the dialect's own")
     model: str = key("", "model; empty: the dialect's default")
-    api_key: str = key("", "key; empty: from the environment, by the variable in the table of providers", secret=True)
+    api_key: str = key("", "key; empty: taken from the environment (OPENAI_API_KEY, or the dialect's own)", secret=True)
     formats: tuple[str, ...] = key(
         ("pcm24",),
         'formats in order of preference, each tried on a new session when the one before is refused: "pcm24", "ulaw8", '
-        '"alaw8", or "UPLINK/DOWNLINK"',
+        '"alaw8" and what else the dialect has ("slin16"), or "UPLINK/DOWNLINK"',
         check=_is_format_list,
     )
     headers: dict[str, str] = key(
