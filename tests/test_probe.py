@@ -277,6 +277,7 @@ def test_the_command_fails_with_its_status() -> None:
         refused = run("probe", "--url", f"ws://127.0.0.1:{taken.getsockname()[1]}/")
     assert refused.returncode == 1
     assert "nothing listens there" in " ".join(refused.stdout.split())
+    assert "confirmed nothing │" in " ".join(refused.stdout.split())
     keyless = run("probe", environ={key: value for key, value in ENVIRON.items() if key != "OPENAI_API_KEY"})
     assert (keyless.returncode, "OPENAI_API_KEY" in keyless.stderr) == (2, True)
     assert run("probe", "--dialect", "klingon").returncode == 2

@@ -158,7 +158,7 @@ def _print(found: Probe, console: Console) -> None:
     steps.add_row("provider", escape(f"{found.dialect} at {found.url}"))
     for format_ in found.refused:
         steps.add_row("formats", escape(f"{format_} did not work"))
-    own = "" if found.echoed else ", which the acknowledgement does not tell"
+    own = "" if found.echoed or found.confirmed is None else ", which the acknowledgement does not tell"
     steps.add_row("formats", f"requested {found.requested}, confirmed {found.confirmed or 'nothing'}{own}")
     for name, duration_ms in (
         ("connected", found.connect_ms),
@@ -170,7 +170,7 @@ def _print(found: Probe, console: Console) -> None:
     for warning in found.warnings:
         steps.add_row("[yellow]warning[/]", escape(warning))
     if found.error is not None:
-        steps.add_row("[red]FAILS[/]", escape(str(found.error)))
+        steps.add_row("[red]FAILS[/]", escape(" ".join(str(found.error).split())))
     else:
         steps.add_row("[green]works[/]", "a call would get this session")
     for text in found.advice:
