@@ -12,6 +12,8 @@ from virtual_call import HELLO_AND_WAIT, CallMaker, Script, silence, tone
 
 from voxpipe.audio import SLIN24
 from voxpipe.config import Config
+from voxpipe.dialects import get_dialect
+from voxpipe.testing.provider import SPELLINGS
 
 
 @pytest.mark.every_dialect
@@ -24,18 +26,25 @@ async def test_the_log_is_gapless_and_in_order(autojump_clock: MockClock, make_c
     assert {record.leg for record in call.records} == {"aaaabbbb-cccc-dddd-eeee-ffff00001111"}
 
 
+@pytest.mark.every_dialect
 async def test_no_secret_reaches_the_log(
-    autojump_clock: MockClock, make_call: CallMaker, monkeypatch: pytest.MonkeyPatch
+    autojump_clock: MockClock, make_call: CallMaker, call_dialect: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The key from the environment, and secrets in the session's own keys, are in no line."""
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret-0123456789")
+    monkeypatch.setenv(get_dialect(call_dialect).api_key_env, "sk-very-secret-0123456789")
     tools = [{"type": "mcp", "server_label": "crm", "authorization": "tok-5555", "headers": {"X-Key": "hdr-7777"}}]
+    endpoint = {"url": "https://llm.test", "headers": {"authorization": "tok-5555", "X-Key": "hdr-7777"}}
+    extra = {"deepgram": {"agent": {"think": {"endpoint": endpoint}}}, "openai-live": {"input": tools}}.get(
+        call_dialect, {"tools": tools}
+    )
     call = await make_call(
         HELLO_AND_WAIT,
-        session={"instructions": "The key is sk-very-secret-0123456789.", "extra": {"tools": tools}},
-        provider={"query": {"k": "{api_key}"}},
+        session={"instructions": "The key is sk-very-secret-0123456789.", "extra": extra},
+        provider={} if SPELLINGS[call_dialect].plain_url else {"query": {"k": "{api_key}"}},
     )
-    assert call.session.headers["authorization"] == "Bearer sk-very-secret-0123456789"
+    (sent,) = [value for value in call.session.headers.values() if "sk-very" in value]
+    assert sent.removeprefix("Bearer ").removeprefix("Token ") == "sk-very-secret-0123456789"
+    assert "hdr-7777" in str(call.session.messages[0].body)
     assert call.outcome.log is not None
     text = call.outcome.log.read_text()
     for secret in ("sk-very-secret", "tok-5555", "hdr-7777"):
