@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -299,6 +300,32 @@ async def test_the_result_of_a_tool_reaches_the_session_that_serves_then(
     assert given(second) == [("function_call", '{"what":"tide"}'), ("function_call_output", "tide: high")]
     assert call.data("session.took_over")[0]["open_calls"] == ([] if expected == "in the gap" else [given_id(call)])
     assert len(asked(second)) == (0 if expected == "in the gap" else 1)
+    no_complaints(call)
+
+
+@pytest.mark.every_dialect
+@pytest.mark.parametrize("takes_s", [1.5, 4.0], ids=["in the gap", "after it"])
+async def test_a_session_that_did_not_call_the_tool_speaks_about_its_result(
+    autojump_clock: MockClock, make_call: CallMaker, takes_s: float
+) -> None:
+    """Whatever a provider can be told of an earlier session's calls: it hears of the result, and refuses nothing."""
+
+    async def look_up(what: str) -> str:
+        """Look something up."""
+        await trio.sleep(takes_s)
+        return f"{what}: high"
+
+    call = await make_call(
+        Script(audio=silence(9000)),
+        (Scenario("gone", "goes during a tool call", CALLS_TOOL, parrot=False), "parrot"),
+        own_tools=[Tool(look_up)],
+        refuse_connections=[2, 3, 4],
+        session={"resume_instructions": ""},
+    )
+    assert len(call.provider.sessions) == 2
+    told = [json.dumps(message.body) for message in call.provider.sessions[1].messages]
+    assert [text.count("tide: high") for text in told if "tide: high" in text] == [1]
+    assert call.phone.spoken or takes_s < 2
     no_complaints(call)
 
 

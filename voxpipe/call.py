@@ -311,8 +311,10 @@ class Call:
             elif self.conversation.lost:
                 prompt.put(await self.playout.get(), (await self.leg_formats.get()).downlink)
 
-    def _cut(self, epoch: int) -> CutPoint:
+    def _cut(self, epoch: int, prompts_only: bool) -> CutPoint | None:
         playout = self.playout.value
+        if prompts_only and (playout is None or not playout.ledger.prompting):
+            return None
         point = CutPoint((), (), 0, epoch) if playout is None else playout.ledger.cut()
         return drop_unconverted(self.downlink, point, self.log)
 

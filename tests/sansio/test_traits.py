@@ -23,8 +23,9 @@ from voxpipe.sansio.command_words import (
     RecallConversation,
     SpeakWords,
 )
-from voxpipe.sansio.digit_words import DigitsEntered
-from voxpipe.sansio.effects import CallTool, CutPlayout, Effect, Fail, Send, Settle
+from voxpipe.sansio.digit_words import DigitPressed, DigitsEntered
+from voxpipe.sansio.effects import CallTool, CutPlayout, Effect, Fail, Play, Send, Settle
+from voxpipe.sansio.ledger import CutPoint
 from voxpipe.sansio.realtime import (
     UNTOLD,
     CommandAcknowledged,
@@ -32,6 +33,7 @@ from voxpipe.sansio.realtime import (
     ConversationGiven,
     ErrorReported,
     InstructionsRequested,
+    PlayoutCut,
     ResponseCreated,
     ResponseDone,
     SessionCreated,
@@ -199,11 +201,23 @@ def test_a_call_that_is_withdrawn_is_not_answered() -> None:
 
 
 def test_an_agent_that_listens_while_it_speaks_is_not_cut() -> None:
-    """It falls silent by itself; the caller's turn counts all the same."""
+    """It falls silent by itself, but for files of ours; the caller's turn counts all the same."""
     made = ready(full_duplex=True)
     feed(made, ResponseCreated("resp_1"), CHUNK)
-    assert CutPlayout() not in feed(made, SpeechStarted("item_2", 0))
+    cuts = [each for each in feed(made, SpeechStarted("item_2", 0)) if isinstance(each, CutPlayout)]
+    assert cuts == [CutPlayout(prompts_only=True)]
     assert made.statistics().caller_turns == 1
+
+
+def test_an_agent_that_was_silenced_by_a_digit_is_heard_again_once_it_was_told() -> None:
+    """It cannot be stopped, and what it says to an entry may belong to the answer that was cut."""
+    made = ready(full_duplex=True)
+    feed(made, ResponseCreated("resp_1"), CHUNK)
+    assert CutPlayout() in feed(made, DigitPressed(True))
+    feed(made, PlayoutCut(CutPoint((), (), 0, 1)))
+    assert not [each for each in feed(made, CHUNK) if isinstance(each, Play)]
+    feed(made, DigitsEntered("item_d", "The caller pressed 1."))
+    assert [each for each in feed(made, CHUNK) if isinstance(each, Play)]
 
 
 def test_a_turn_whose_end_nobody_tells_is_over_after_a_while() -> None:

@@ -58,7 +58,7 @@ class Conversation:
         appends: trio.MemoryReceiveChannel[bytes],
         downlink: ChunkQueue,
         formats: OneShot[FormatPair],
-        cut: Callable[[int], CutPoint],
+        cut: Callable[[int, bool], CutPoint | None],
         hold: Callable[[bool], None],
         tools: ToolRunner,
         on_lost: Callable[[], None],

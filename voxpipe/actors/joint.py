@@ -37,7 +37,7 @@ class Joint:
     log: CallLog
     appends: trio.MemoryReceiveChannel[bytes]
     downlink: ChunkQueue
-    cut: Callable[[int], CutPoint]
+    cut: Callable[[int, bool], CutPoint | None]
     hold: Callable[[bool], None]
     tools: ToolRunner
     tickets: Tickets = attrs.field(factory=Tickets)

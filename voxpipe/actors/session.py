@@ -40,7 +40,6 @@ from voxpipe.sansio.effects import (
     Send,
     Settle,
 )
-from voxpipe.sansio.ledger import CutPoint
 from voxpipe.sansio.realtime import (
     AudioReceived,
     Connected,
@@ -285,8 +284,8 @@ class LiveSession:
                         self._observer.note_ready(self)
                 case Settle(ticket, error):
                     self._joint.tickets.settle(ticket, error)
-                case CutPlayout():
-                    self.feed(PlayoutCut(self._cut_playout()))
+                case CutPlayout(prompts_only):
+                    self._cut_playout(prompts_only)
                 case HoldPlayout() | ResumePlayout():
                     self._joint.hold(isinstance(effect, HoldPlayout))
                 case CallTool():
@@ -312,11 +311,11 @@ class LiveSession:
             message = f"expected room in the channel {name}, got {capacity:g} waiting"
             self._finish(Ending(message, SessionError(message)))
 
-    def _cut_playout(self) -> CutPoint:
-        point = self._joint.cut(self.machine.epoch)
-        if point.begun or point.unbegun or point.dropped_samples:
-            self._log.record("playout.cut", attrs.asdict(point))
-        return point
+    def _cut_playout(self, prompts_only: bool) -> None:
+        if (point := self._joint.cut(self.machine.epoch, prompts_only)) is not None:
+            if point.begun or point.unbegun or point.dropped_samples:
+                self._log.record("playout.cut", attrs.asdict(point))
+            self.feed(PlayoutCut(point))
 
     def _finish(self, ending: Ending) -> None:
         if self._ending is not None:

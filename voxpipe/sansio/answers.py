@@ -85,6 +85,10 @@ class Answers:
             for response_id in running
         }
 
+    def hear_on(self) -> None:
+        """Let responses that were cut and run on be heard again, from now on."""
+        self._cut.clear()
+
     def finish(self, response_id: str) -> Verdict:
         """Take note that a response is done; return what was to be done with its audio."""
         verdict = self.verdict(response_id)

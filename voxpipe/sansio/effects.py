@@ -46,7 +46,12 @@ class FinishResponse:
 
 @attrs.frozen
 class CutPlayout:
-    """Drop what waits for the caller, at once; answer with ``PlayoutCut``."""
+    """Drop what waits for the caller, at once; answer with ``PlayoutCut``.
+
+    ``prompts_only``: do so only where a prompt of ours is among it, and otherwise nothing at all.
+    """
+
+    prompts_only: bool = False
 
 
 @attrs.frozen

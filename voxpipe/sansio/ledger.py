@@ -165,6 +165,11 @@ class Ledger:
         return any(account.begun and not account.settled for account in self._accounts.values())
 
     @property
+    def prompting(self) -> bool:
+        """Whether a prompt of ours is not played to its end."""
+        return any(account.part.ours and not account.settled for account in self._accounts.values())
+
+    @property
     def ready(self) -> bool:
         """Whether ``take`` would give a frame."""
         if self._held:

@@ -17,13 +17,16 @@ WINDOW = 16
 
 
 class Restoration:
-    """What one session, which goes by ``instructions``, is still to be given; ``lines`` is what was told in words."""
+    """What one session, which goes by ``instructions``, is still to be given; ``lines`` is what was told in words.
+
+    ``called`` says of the tool calls without a result, by their ids, what was called.
+    """
 
     def __init__(self, commands: Commands, instructions: str) -> None:
         self.given = 0
         self.lines: tuple[str, ...] = ()
         self._instructions = instructions
-        self._tools: dict[str, str] = {}
+        self.called: dict[str, str] = {}
         self._commands = commands
         self._waiting: deque[Command] = deque()
 
@@ -50,9 +53,9 @@ class Restoration:
             case AddMessage(_, speaker, text):
                 return [f"{speaker}: {text}"]
             case AddToolCall(_, call_id, name, arguments):
-                self._tools[call_id] = f"{name}({arguments})"
+                self.called[call_id] = f"{name}({arguments})"
             case SendToolResult(call_id, output):
-                return [f"tool {self._tools.pop(call_id, 'call')} returned: {output}"]
+                return [f"tool {self.called.pop(call_id, 'call')} returned: {output}"]
         return []
 
     def go_on(self) -> None:

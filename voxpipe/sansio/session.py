@@ -211,7 +211,7 @@ class Session(SessionParts):
 
     def _take_over(self, event: TookOver) -> None:
         self._turns.cuts.epoch, self._turns.cuts.foreign = event.epoch, event.foreign
-        self._tool_calls.adopt(event.open_calls)
+        self._tool_calls.adopt(event.open_calls, self._restoration.called)
         self._note("session.took_over", {"items": self._restoration.given, "open_calls": list(event.open_calls)})
         self._serve(SpeechRequested(event.resume) if event.resume else None)
         if event.instructions not in (None, self._turns.instructions):  # changed since this session was configured
@@ -368,6 +368,7 @@ class Session(SessionParts):
         self._lifetime.end()
         self._commands.end(error)
         self._turns.end(error)
+        self._tool_calls.end(error)
 
     # --- commands and their answers -----------------------------------------------------------------------------------
 

@@ -12,19 +12,24 @@ will know the results, and a response of our own would talk over the caller or b
 acknowledged before a response began is known to it, and needs no further words.
 
 What the caller enters on the keypad is owed an answer by the same rules: it is a result that nobody has called for.
-It waits for the calls that run: the words about their results will know it.
+It waits for the calls that run: the words about their results will know it. A provider that answers what it is told by
+itself is told once nobody's turn is open, or it would answer twice.
+
+A session that took over knows nothing of the calls before it, unless the provider takes items of ours: then it is told
+of their results in words.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import attrs
 
 from voxpipe.config import TurnDetectionConfig
+from voxpipe.errors import SessionError
 from voxpipe.sansio.answers import Answers, Verdict
-from voxpipe.sansio.command_words import AddMessage, CommitAudio
+from voxpipe.sansio.command_words import AddMessage, AddToolCall, CommitAudio
 from voxpipe.sansio.commands import Commands
 from voxpipe.sansio.digit_words import DigitsEntered
 from voxpipe.sansio.effects import CallTool, CancelTools, Effect, Note
@@ -42,6 +47,8 @@ from voxpipe.sansio.tool_words import After, SendToolResult, ToolAnswered, ToolC
 CALLS_KEPT = 64
 """How many calls are kept in mind: providers tell of each twice."""
 ADOPTED = "of an earlier session"
+RETURNED = "The tool {tool} returned: {output}"
+"""How a session is told of a result that it did not ask for."""
 NOT_CALLED = "not called: the caller spoke first"
 
 Step = CallTool | CancelTools | Note | SendToolResult
@@ -76,6 +83,8 @@ class ToolCalls:
         self._known: deque[str] = deque(maxlen=CALLS_KEPT)
         self._names: dict[str, str] = {}
         self._responses: dict[str, _Calls] = {}
+        self._adopted: Mapping[str, str] = {}
+        self._entries: deque[tuple[AddMessage, int | None]] = deque()
         self._owed = False
         self._speaking = False
         self._turn_open = False
@@ -99,7 +108,7 @@ class ToolCalls:
     def busy(self) -> bool:
         """Whether a response or a call runs, or words about one are still to come."""
         self._collect()
-        due = self._asked or (self._owed and not self._turn_open)
+        due = self._asked or ((self._owed or bool(self._entries)) and not self._turn_open)
         return bool(self._answers.running or self.running or due)
 
     @property
@@ -118,8 +127,7 @@ class ToolCalls:
             case ToolCallWithdrawn(call_id):
                 steps = self._withdraw(call_id)
             case DigitsEntered(item_id, text, ticket):
-                if self._commands.send(AddMessage(item_id, "caller", text), ticket) is not None:
-                    self._owed = self._owed or not self._commands.dialect.answers(AddMessage)
+                self._enter(AddMessage(item_id, "caller", text), ticket)
             case SpeechStarted():
                 self._speaking = self._turn_open = True
                 steps = [CancelTools()] if self.running else []
@@ -137,17 +145,26 @@ class ToolCalls:
                 self._turn_open = self._speaking
         for step in steps:
             if isinstance(step, SendToolResult):
-                self._commands.send(step)
+                self._tell_model(step)
             else:
                 self._emit(step)
 
-    def adopt(self, call_ids: Iterable[str]) -> None:
-        """Take over the calls of an earlier session that are not answered yet."""
+    def adopt(self, call_ids: Iterable[str], called: Mapping[str, str]) -> None:
+        """Take over the calls of an earlier session that are not answered yet; ``called`` tells what was called."""
         self._responses[ADOPTED] = _Calls(waiting=set(call_ids))
+        self._adopted = called
+
+    def end(self, error: SessionError) -> None:
+        """Give up what was not told."""
+        while self._entries:
+            self._commands.settle(self._entries.popleft()[1], error)
 
     def take_reply(self) -> bool:
         """Tell, once, that the agent is to be asked for words about results."""
         self._collect()
+        while self._entries and not self._turn_open:
+            message, ticket = self._entries.popleft()
+            self._tell_model(message, ticket)
         if not self._owed or self._answers.running or self.running or self._turn_open or self._asked:
             return False
         self._owed = False
@@ -165,12 +182,32 @@ class ToolCalls:
         return [CallTool(event.call_id, event.name, event.arguments)]
 
     def _answer(self, event: ToolAnswered) -> list[Step]:
-        for calls in self._responses.values():
+        for response_id, calls in self._responses.items():
             if event.call_id in calls.waiting:
                 calls.waiting.remove(event.call_id)
+                if response_id == ADOPTED and not self._commands.dialect.supports(AddToolCall):
+                    return self._tell(event)
                 calls.asked.add(event.after)
                 return [self._result(event.call_id, event.output)]
         return []
+
+    def _tell(self, event: ToolAnswered) -> list[Step]:
+        if event.after is After.REPLY:
+            words = RETURNED.format(tool=self._adopted.get(event.call_id, "call"), output=event.output)
+            self._enter(AddMessage(event.call_id, "caller", words), None)
+        return []
+
+    def _tell_model(self, command: AddMessage | SendToolResult, ticket: int | None = None) -> str | None:
+        if self._commands.dialect.full_duplex:
+            # It has not heard of a cut by a digit, and what it says to this may be the same stretch of speech.
+            self._answers.hear_on()
+        return self._commands.send(command, ticket)
+
+    def _enter(self, message: AddMessage, ticket: int | None) -> None:
+        if self._commands.dialect.answers(AddMessage):
+            self._entries.append((message, ticket))
+        elif self._tell_model(message, ticket) is not None:
+            self._owed = True
 
     def _withdraw(self, call_id: str) -> list[Step]:
         for calls in self._responses.values():

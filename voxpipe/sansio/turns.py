@@ -109,7 +109,9 @@ class Turns:
                 self._requests.note_caller(speaks=True)
                 self._timer.note_caller()
                 self._timer.expect_end(None if self._dialect.tells_speech_end else self._commands.now_ns)
-                if not self._dialect.full_duplex:
+                if self._dialect.full_duplex:  # the agent hears it, too, and falls silent by itself
+                    self._emit(CutPlayout(prompts_only=True))
+                else:
                     self._barge_in()
             case SpeechStopped():
                 self.uncommitted = True
@@ -185,6 +187,8 @@ class Turns:
         if (request := self._requests.take()) is not None:
             words = request.words
             command = CreateResponse(request.instructions) if words is None else SpeakWords(words)
+            if self._dialect.full_duplex:
+                self._answers.hear_on()
             self._requests.sent(request, self._commands.send(command, request.ticket))
 
     def refuse(self, refused: Pending | None, error: ErrorReported, *, busy: bool) -> None:
