@@ -3,8 +3,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# What would suffer from other work beside it.
+# What takes place in real time, and would suffer from the others beside it; of that, what mostly waits.
 REAL_TIME := sockets or asterisk or alsa or browser
+WAITS := asterisk or alsa
 SOURCES := pyproject.toml setup.py $(wildcard dsp/*.pyx dsp/*.h)
 
 .PHONY: demo test lint bench-dsp clean
@@ -15,7 +16,9 @@ demo: $(VENV)/.demo
 
 test: $(VENV)/.test lint
 	$(BIN)/python -m pytest -m "not ($(REAL_TIME))" --numprocesses auto --maxprocesses 4
-	$(BIN)/python -m pytest -m "$(REAL_TIME)"
+	$(BIN)/python -m pytest -m "$(WAITS)" >$(VENV)/waits.log 2>&1 & waits=$$!; \
+	$(BIN)/python -m pytest -m "($(REAL_TIME)) and not ($(WAITS))"; status=$$?; \
+	wait $$waits || status=$$?; cat $(VENV)/waits.log; exit $$status
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
