@@ -278,24 +278,29 @@ async def test_a_request_in_the_gap_fails_with_the_call(autojump_clock: MockCloc
 CALLS_TOOL = (Step(Trigger.READY, 1.0, CallTool("look_up", '{"what":"tide"}')), Step(Trigger.READY, 2.0, Vanish()))
 
 
-@pytest.mark.parametrize(("takes_s", "expected"), [(1.5, "in the gap"), (4.0, "after it")])
-async def test_the_result_of_a_tool_reaches_the_session_that_serves_then(
-    autojump_clock: MockClock, make_call: CallMaker, takes_s: float, expected: str
-) -> None:
-    """A call outlives the session that asked for it: the new one is told of it, gets the result, and speaks."""
+async def lost_while_a_tool_runs(make_call: CallMaker, takes_s: float) -> VirtualCall:
+    """A call whose tool takes so long, and whose session goes after a second of that, to be replaced by the fifth."""
 
     async def look_up(what: str) -> str:
         """Look something up."""
         await trio.sleep(takes_s)
         return f"{what}: high"
 
-    call = await make_call(
+    return await make_call(
         Script(audio=silence(9000)),
         (Scenario("gone", "goes during a tool call", CALLS_TOOL, parrot=False), "parrot"),
         own_tools=[Tool(look_up)],
         refuse_connections=[2, 3, 4],
         session={"resume_instructions": ""},
     )
+
+
+@pytest.mark.parametrize(("takes_s", "expected"), [(1.5, "in the gap"), (4.0, "after it")])
+async def test_the_result_of_a_tool_reaches_the_session_that_serves_then(
+    autojump_clock: MockClock, make_call: CallMaker, takes_s: float, expected: str
+) -> None:
+    """A call outlives the session that asked for it: the new one is told of it, gets the result, and speaks."""
+    call = await lost_while_a_tool_runs(make_call, takes_s)
     second = call.provider.sessions[1]
     assert given(second) == [("function_call", '{"what":"tide"}'), ("function_call_output", "tide: high")]
     assert call.data("session.took_over")[0]["open_calls"] == ([] if expected == "in the gap" else [given_id(call)])
@@ -309,19 +314,7 @@ async def test_a_session_that_did_not_call_the_tool_speaks_about_its_result(
     autojump_clock: MockClock, make_call: CallMaker, takes_s: float
 ) -> None:
     """Whatever a provider can be told of an earlier session's calls: it hears of the result, and refuses nothing."""
-
-    async def look_up(what: str) -> str:
-        """Look something up."""
-        await trio.sleep(takes_s)
-        return f"{what}: high"
-
-    call = await make_call(
-        Script(audio=silence(9000)),
-        (Scenario("gone", "goes during a tool call", CALLS_TOOL, parrot=False), "parrot"),
-        own_tools=[Tool(look_up)],
-        refuse_connections=[2, 3, 4],
-        session={"resume_instructions": ""},
-    )
+    call = await lost_while_a_tool_runs(make_call, takes_s)
     assert len(call.provider.sessions) == 2
     told = [json.dumps(message.body) for message in call.provider.sessions[1].messages]
     assert [text.count("tide: high") for text in told if "tide: high" in text] == [1]

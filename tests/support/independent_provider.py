@@ -14,6 +14,7 @@ import itertools
 import json
 import ssl
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -117,11 +118,11 @@ class Session:
         await self._socket.send(json.dumps({"event_id": f"event_{next(self._numbers)}", "type": type_, **fields}))
 
 
-async def main(port: int, words: bytes, context: ssl.SSLContext | None) -> None:
-    """Serve until killed."""
+async def main(make_session: Callable[[ServerConnection], Any], port: int, context: ssl.SSLContext | None) -> None:
+    """Serve until killed, each client by a session that has ``run``, ``types``, ``told`` and ``heard``."""
 
     async def one(socket: ServerConnection) -> None:
-        session, wrong = Session(socket, words), ""
+        session, wrong = make_session(socket), ""
         try:
             await session.run()
         except Wrong as error:
@@ -161,4 +162,5 @@ def tls_with(certificate: str) -> ssl.SSLContext:
 
 if __name__ == "__main__":
     context = tls_with(sys.argv[3]) if sys.argv[3:] else None
-    asyncio.run(main(int(sys.argv[1]), Path(sys.argv[2]).read_bytes(), context))
+    words = Path(sys.argv[2]).read_bytes()
+    asyncio.run(main(lambda socket: Session(socket, words), int(sys.argv[1]), context))

@@ -14,9 +14,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from independent_provider import ANSWERED, ASKED, BYTES_PER_MS, CHUNK_EVERY_S, CHUNK_MS, TURN_MS, Wrong, tell
-from websockets.asyncio.server import ServerConnection, serve
-from websockets.exceptions import ConnectionClosed
+from independent_provider import ANSWERED, ASKED, BYTES_PER_MS, CHUNK_EVERY_S, CHUNK_MS, TURN_MS, Wrong, main
+from websockets.asyncio.server import ServerConnection
 
 FRAME_MS = 40
 LINEAR = {"encoding": "linear16", "sample_rate": 24_000}
@@ -28,6 +27,7 @@ class Vendor:
     def __init__(self, socket: ServerConnection, words: bytes) -> None:
         self.heard = bytearray()
         self.types: list[str] = []
+        self.told: list[list[str]] = []
         self.tasks: set[asyncio.Task[None]] = set()
         self.configured = False
         self.answered = False
@@ -151,33 +151,7 @@ class Live(Vendor):
         await self.send("session.output_transcript.delta", delta=ANSWERED, start_ms=TURN_MS, end_ms=TURN_MS + 2000)
 
 
-async def main(kind: type[Vendor], port: int, words: bytes) -> None:
-    """Serve until killed."""
-
-    async def one(socket: ServerConnection) -> None:
-        vendor, wrong = kind(socket, words), ""
-        try:
-            await vendor.run()
-        except Wrong as error:
-            wrong = str(error)
-            await socket.close(1008, wrong)
-        except ConnectionClosed:
-            pass  # the client left while it was spoken to
-        assert socket.request is not None
-        tell(
-            path=socket.request.path,
-            authorization=socket.request.headers.get("Authorization"),
-            types=vendor.types,
-            heard=base64.b64encode(vendor.heard).decode(),
-            wrong=wrong,
-            close_code=socket.close_code,
-        )
-
-    async with serve(one, "127.0.0.1", port) as server:
-        tell(port=next(iter(server.sockets)).getsockname()[1])
-        await server.serve_forever()
-
-
 if __name__ == "__main__":
     vendors = {"deepgram": Deepgram, "openai-live": Live}
-    asyncio.run(main(vendors[sys.argv[1]], int(sys.argv[2]), Path(sys.argv[3]).read_bytes()))
+    vendor, words = vendors[sys.argv[1]], Path(sys.argv[3]).read_bytes()
+    asyncio.run(main(lambda socket: vendor(socket, words), int(sys.argv[2]), None))
