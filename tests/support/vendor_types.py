@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import typing
 from collections.abc import Iterable, Iterator
@@ -123,3 +124,17 @@ def decode(dialect: str, message: Wire) -> Decoded:
     """Decode a message as it would come off the socket."""
     spelling = get_dialect(dialect)
     return spelling.decode(spelling.parse(json.dumps(message)))
+
+
+def with_value(event: Wire, path: str, value: Any) -> Wire:
+    """A copy of a message with this value at a path; None takes the key away."""
+    copied = copy.deepcopy(event)
+    *parents, last = path.split(".")
+    inner: Any = copied
+    for key in parents:
+        inner = inner[key]
+    if value is None:
+        del inner[last]
+    else:
+        inner[last] = value
+    return copied

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 import trio
 from telephone_line import TelephoneLine, likeness
 from trio.testing import MockClock
-from vendor_types import assert_vendor_knows, vendor_names
+from vendor_types import assert_vendor_knows, vendor_names, with_value
 
 from voxpipe.audio import ALAW8, PCM24, ULAW8, AudioFormat, Encoding
 from voxpipe.testing.provider import Provider
@@ -61,16 +60,7 @@ def settings(uplink: str = "linear16-24000", downlink: str = "linear16-24000", *
 
 def changed(path: str, value: Any) -> Json:
     """Good settings, but for the value at a path; None takes the key away."""
-    event = copy.deepcopy(FLUX)
-    *parents, last = path.split(".")
-    inner: Any = event
-    for key in parents:
-        inner = inner[key]
-    if value is None:
-        del inner[last]
-    else:
-        inner[last] = value
-    return event
+    return with_value(FLUX, path, value)
 
 
 async def settle(client: Any, event: Json = FLUX) -> None:

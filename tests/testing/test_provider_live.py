@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import copy
 import itertools
 import json
 import time
@@ -17,7 +16,7 @@ import trio
 from openai.types.responses import ResponseOutputItemDoneEvent
 from telephone_line import TelephoneLine, likeness
 from trio.testing import MockClock
-from vendor_types import assert_vendor_knows, unknown_keys, vendor_names
+from vendor_types import assert_vendor_knows, unknown_keys, vendor_names, with_value
 
 from voxpipe.audio import ALAW8, PCM24, ULAW8, AudioFormat, Encoding
 from voxpipe.testing.provider import Provider
@@ -66,16 +65,7 @@ NEVER_SENT = {
 
 def changed(path: str, value: Any) -> Json:
     """A good session.start, but for the value at a path of its session; None takes the key away."""
-    event = copy.deepcopy(START)
-    *parents, last = path.split(".")
-    inner: Any = event["session"]
-    for key in parents:
-        inner = inner[key]
-    if value is None:
-        del inner[last]
-    else:
-        inner[last] = value
-    return event
+    return with_value(START, f"session.{path}", value)
 
 
 def append(audio: bytes) -> Json:
